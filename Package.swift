@@ -1,0 +1,40 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+let library = strict + [.strictMemorySafety()]
+
+let package = Package(
+    name: "zbigdb",
+    products: [
+        .library(name: "ZBigDB", targets: ["ZBigDB"]),
+        .library(name: "VirtMem", targets: ["VirtMem"]),
+        .executable(name: "zbigdb", targets: ["zbigdb"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
+        .target(name: "CVirtMem", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CChecksum"),
+        .target(name: "VirtMem", dependencies: ["CVirtMem"], swiftSettings: library),
+        .target(
+            name: "ZBigDB", dependencies: ["VirtMem", "CLMDB", "CChecksum"], swiftSettings: library),
+        .executableTarget(
+            name: "zbigdb",
+            dependencies: [
+                "ZBigDB", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "VirtMemTests", dependencies: ["VirtMem"], swiftSettings: strict),
+        .testTarget(name: "ZBigDBTests", dependencies: ["ZBigDB", "VirtMem"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

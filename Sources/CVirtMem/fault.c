@@ -1,0 +1,219 @@
+// From the faulting instruction to the service thread and back.
+//
+//   thread touches a page -> on_fault -> region table -> pipe -> service thread
+//   service thread maps the block -> cvirtmem_reply -> the instruction runs again
+
+#ifndef _GNU_SOURCE
+#error "_GNU_SOURCE is needed for ucontext register names"
+#endif
+
+#include "CVirtMem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+// 48 bits of address space in granules of 1 GiB: 1 MiB of zero pages, of
+// which only the touched ones take memory.
+#define TABLE_BITS (48 - CVIRTMEM_GRANULE_SHIFT)
+static _Atomic uint32_t region_of_granule[1u << TABLE_BITS];
+
+static struct sigaction previous_action;
+static int queue_read = -1;
+static int queue_write = -1;
+static _Atomic int forked;
+
+// initial-exec: a lazily allocated thread-local would call malloc in a handler.
+static _Thread_local const char *callback_name __attribute__((tls_model("initial-exec")));
+
+static uint32_t region_at(uintptr_t address) {
+    uintptr_t granule = address >> CVIRTMEM_GRANULE_SHIFT;
+    if (granule >= (1u << TABLE_BITS)) return 0;
+    return atomic_load_explicit(&region_of_granule[granule], memory_order_acquire);
+}
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_OTHER };
+
+// What the instruction was doing. ACCESS_OTHER (an instruction fetch) can
+// never be resolved by mapping data.
+static enum access access_of(const ucontext_t *context) {
+#if defined(__x86_64__)
+    unsigned long error = (unsigned long)context->uc_mcontext.gregs[REG_ERR];
+    if (error & 0x10) return ACCESS_OTHER;
+    return (error & 0x2) ? ACCESS_WRITE : ACCESS_READ;
+#elif defined(__aarch64__)
+    // The ESR record of the signal frame; bit 6 (WnR) says write.
+    const unsigned char *at = (const unsigned char *)context->uc_mcontext.__reserved;
+    for (;;) {
+        uint32_t magic, size;
+        memcpy(&magic, at, 4);
+        memcpy(&size, at + 4, 4);
+        if (magic == 0 || size == 0) return ACCESS_READ;
+        if (magic == 0x45535201) {
+            uint64_t esr;
+            memcpy(&esr, at + 8, 8);
+            if ((esr >> 26) == 0x20) return ACCESS_OTHER;
+            return (esr & (1u << 6)) ? ACCESS_WRITE : ACCESS_READ;
+        }
+        at += size;
+    }
+#else
+#error "say here how this processor tells a read fault from a write fault"
+#endif
+}
+
+static void say(const char *text) {
+    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+    (void)ignored;
+}
+
+// Ends the process at the faulting instruction, as without any handler.
+static void die_there(int from_hardware) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGSEGV, &action, NULL);
+    // A hardware fault happens again on return. One sent by kill() does not.
+    if (!from_hardware) syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGSEGV);
+}
+
+static void chain(int signal_number, siginfo_t *info, void *context, int from_hardware) {
+    if (previous_action.sa_flags & SA_SIGINFO) {
+        if (previous_action.sa_sigaction) {
+            previous_action.sa_sigaction(signal_number, info, context);
+            return;
+        }
+    } else if (previous_action.sa_handler == SIG_IGN && !from_hardware) {
+        return;
+    } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
+        previous_action.sa_handler(signal_number);
+        return;
+    }
+    die_there(from_hardware);
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *context) {
+    int saved_errno = errno;
+    int from_hardware = info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
+    uint32_t region = from_hardware ? region_at((uintptr_t)info->si_addr) : 0;
+    enum access access = region ? access_of(context) : ACCESS_OTHER;
+
+    if (region == 0 || access == ACCESS_OTHER) {
+        chain(signal_number, info, context, from_hardware);
+        errno = saved_errno;
+        return;
+    }
+    if (callback_name) {
+        say("VirtMem: ");
+        say(callback_name);
+        say(" touched memory of a mapping; callbacks and service threads must never do that\n");
+        die_there(from_hardware);
+        return;
+    }
+    if (atomic_load_explicit(&forked, memory_order_relaxed)) {
+        say("VirtMem: a mapping was touched in a forked child; open the database again after fork\n");
+        die_there(from_hardware);
+        return;
+    }
+
+    cvirtmem_fault fault = {
+        .address = (uintptr_t)info->si_addr,
+        .region = region,
+        .is_write = access == ACCESS_WRITE,
+        .reply = CVIRTMEM_WAITING,
+    };
+    cvirtmem_fault *pointer = &fault;
+    ssize_t written;
+    do {
+        written = write(queue_write, &pointer, sizeof pointer);
+    } while (written < 0 && errno == EINTR);
+    if (written != (ssize_t)sizeof pointer) {
+        say("VirtMem: the fault queue is gone\n");
+        die_there(from_hardware);
+        return;
+    }
+    uint32_t reply;
+    while ((reply = cvirtmem_load(&fault.reply)) == CVIRTMEM_WAITING)
+        cvirtmem_wait(&fault.reply, CVIRTMEM_WAITING);
+
+    if (reply == CVIRTMEM_NOT_OURS) chain(signal_number, info, context, from_hardware);
+    if (reply == CVIRTMEM_FATAL) die_there(from_hardware);
+    errno = saved_errno;
+}
+
+static void after_fork_in_child(void) { atomic_store_explicit(&forked, 1, memory_order_relaxed); }
+
+static int install_once(void) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC)) return errno;
+    queue_read = ends[0];
+    queue_write = ends[1];
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_fault;
+    // NODEFER: while this thread waits, another signal's handler may run on it
+    // and touch a page of its own. ONSTACK: used where the thread has one.
+    action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGSEGV, &action, &previous_action) ? errno : 0;
+}
+
+int cvirtmem_install(void) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static int installed = 0;
+    pthread_mutex_lock(&mutex);
+    int result = 0;
+    if (!installed) {
+        result = install_once();
+        installed = result == 0;
+    }
+    pthread_mutex_unlock(&mutex);
+    return result;
+}
+
+int cvirtmem_next_fault(cvirtmem_fault **out) {
+    for (;;) {
+        ssize_t count = read(queue_read, out, sizeof *out);
+        if (count == (ssize_t)sizeof *out) return 0;
+        if (count < 0 && errno != EINTR) return errno;
+        if (count == 0) return EPIPE;
+    }
+}
+
+void cvirtmem_reply(cvirtmem_fault *fault, uint32_t reply) {
+    // After the store the fault may be gone: only its address is used then.
+    cvirtmem_store(&fault->reply, reply);
+    cvirtmem_wake(&fault->reply);
+}
+
+int cvirtmem_register(void *address, size_t length, uint32_t id) {
+    uintptr_t first = (uintptr_t)address >> CVIRTMEM_GRANULE_SHIFT;
+    uintptr_t count = length >> CVIRTMEM_GRANULE_SHIFT;
+    if (id == 0 || ((uintptr_t)address | length) % CVIRTMEM_GRANULE != 0) return EINVAL;
+    if (first + count > (1u << TABLE_BITS)) return ERANGE;
+    for (uintptr_t i = 0; i < count; i++)
+        atomic_store_explicit(&region_of_granule[first + i], id, memory_order_release);
+    return 0;
+}
+
+void cvirtmem_unregister(void *address, size_t length) {
+    uintptr_t first = (uintptr_t)address >> CVIRTMEM_GRANULE_SHIFT;
+    for (uintptr_t i = 0; i < length >> CVIRTMEM_GRANULE_SHIFT; i++)
+        atomic_store_explicit(&region_of_granule[first + i], 0, memory_order_release);
+}
+
+const char *cvirtmem_enter_callback(const char *what) {
+    const char *previous = callback_name;
+    callback_name = what;
+    return previous;
+}
+
+void cvirtmem_leave_callback(const char *previous) { callback_name = previous; }

@@ -1,0 +1,78 @@
+/// What a backend implements to be mapped by a ``FileHandle``.
+///
+/// All calls come without any lock of the engine held, on ordinary threads,
+/// and several at a time. They must not touch memory of a mapping: a fault
+/// there ends the process with a message.
+public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
+    /// Bytes in a block: a positive multiple of the system's page size.
+    var blockSize: Int { get }
+
+    /// Fills `buffer`, which is `blockSize` bytes of zeros, with block `blk`.
+    ///
+    /// A short fill leaves a tail of zeros. The buffer must not be kept.
+    func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws
+
+    /// Takes the bytes of dirty block `blk`.
+    ///
+    /// `changed` holds the pages written since the block was last clean. Calls
+    /// come in ascending block order. The bytes are the mapped memory itself,
+    /// write-protected for the time of the call, and must not be kept.
+    func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws
+
+    /// Where the clean content of each block of `blks` can be mapped from.
+    ///
+    /// The answer holds for the backend's current snapshot. The default sends
+    /// every block through ``loadblk(_:into:)``.
+    func sources(of blks: Range<Int>) throws -> [BlockSource]
+}
+
+extension BigFile {
+    /// No zero-copy: every block is loaded into memory of the engine.
+    public func sources(of blks: Range<Int>) throws -> [BlockSource] {
+        Array(repeating: .load, count: blks.count)
+    }
+}
+
+/// Where a block's clean content comes from.
+public enum BlockSource: Sendable, Equatable {
+    /// The block was never stored: it reads as zeros.
+    case hole
+    /// The block is made of these extents, in ascending `blockOffset` without
+    /// overlap; what they leave out reads as zeros.
+    case extents([FileExtent])
+    /// The block can only be had through ``BigFile/loadblk(_:into:)``.
+    case load
+}
+
+/// A run of pages of an open file.
+public struct FileExtent: Sendable, Equatable {
+    /// The descriptor to map from. It must stay open until the block is mapped.
+    public var descriptor: Int32
+    /// Where the run begins in the file: bytes, a multiple of the page size.
+    public var fileOffset: Int
+    /// Its length: bytes, a multiple of the page size.
+    public var length: Int
+    /// Where it belongs in the block: bytes, a multiple of the page size.
+    public var blockOffset: Int
+
+    /// An extent of `length` bytes at `fileOffset` of the file, shown at `blockOffset` of the block.
+    public init(descriptor: Int32, fileOffset: Int, length: Int, blockOffset: Int = 0) {
+        self.descriptor = descriptor
+        self.fileOffset = fileOffset
+        self.length = length
+        self.blockOffset = blockOffset
+    }
+}
+
+/// What `writeout` does: store the dirty blocks, mark them clean, or both.
+public struct WriteoutFlags: OptionSet, Sendable {
+    /// The bits.
+    public let rawValue: UInt8
+    /// Flags with these bits.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Calls `storeblk` for every dirty block, in ascending order. They stay dirty.
+    public static let store = WriteoutFlags(rawValue: 1)
+    /// Turns dirty blocks into loaded ones. Cannot fail.
+    public static let markStored = WriteoutFlags(rawValue: 2)
+}

@@ -1,0 +1,73 @@
+/// One block of one handle, from the start of its loading until it is absent
+/// again. All fields are protected by V.
+///
+/// States: absent (no `Block`), loading, loaded, dirty. A block that is
+/// invalidated while it loads leaves the map at once, and its loader finds
+/// another block, or none, under its ticket's serial: loadingInvalidated.
+final class Block {
+    enum State { case loading, loaded, dirty }
+
+    let number: Int
+    let handle: UInt32
+    /// Tells this loading from an earlier one of the same block number.
+    let serial: UInt64
+    var state: State = .loading
+
+    /// Kernel mappings this block takes, for the budget.
+    var areas = 0
+    /// The frame of the RAM pool that holds its clean content, if one does.
+    var frame: RAMPool.Frame?
+    /// Scoped accesses that rely on it; it is not evicted meanwhile.
+    var pins = 0
+
+    /// The private copies hold content that is stored, while the file shown
+    /// under them is older. Until it is mapped anew, dropping the copies is not
+    /// the way to clean content.
+    var isDetached = false
+    /// Dirty, but write-protected since a writeout began.
+    var isSealed = false
+    /// `storeblk` has taken its bytes as they are.
+    var isStored = false
+
+    var waiters: [Waiter] = []
+
+    // Links of the recency list; see RecencyList.
+    var older: Block?
+    var newer: Block?
+    var isListed = false
+
+    init(number: Int, handle: UInt32, serial: UInt64) {
+        self.number = number
+        self.handle = handle
+        self.serial = serial
+    }
+}
+
+/// Evictable blocks of all handles, oldest fault first (behaviour B15, B21).
+struct RecencyList {
+    private(set) var oldest: Block?
+    private var newest: Block?
+    private(set) var count = 0
+
+    mutating func append(_ block: Block) {
+        if block.isListed { remove(block) }
+        block.isListed = true
+        block.older = newest
+        newest?.newer = block
+        newest = block
+        if oldest == nil { oldest = block }
+        count += 1
+    }
+
+    mutating func remove(_ block: Block) {
+        guard block.isListed else { return }
+        block.older?.newer = block.newer
+        block.newer?.older = block.older
+        if oldest === block { oldest = block.newer }
+        if newest === block { newest = block.older }
+        block.older = nil
+        block.newer = nil
+        block.isListed = false
+        count -= 1
+    }
+}

@@ -1,0 +1,215 @@
+internal import CVirtMem
+
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+/// The one engine of a process: its lock, its tables and its memory files.
+///
+/// V, the lock, is a leaf: while it is held nothing is called back, no other
+/// lock is taken, no mapped memory is touched and nothing waits for a disk.
+/// Every method of ``EngineState`` runs under V and only there.
+final class Engine: Sendable {
+    let pool: RAMPool
+    let pageMap: KernelPageMap?
+    private let v: VirtLock<EngineState>
+
+    private static let result = Result<Engine, VirtMemError> { () throws(VirtMemError) in try Engine() }
+
+    /// The engine, made and its signal handler installed at first use.
+    static func shared() throws(VirtMemError) -> Engine { try result.get() }
+
+    private init() throws(VirtMemError) {
+        pool = try RAMPool()
+        pageMap = KernelPageMap()
+        let zero = unsafe cvirtmem_memfd("virtmem-zero")
+        if zero < 0 { throw .system(doing: "making the file of zeros", errno: -zero) }
+        v = VirtLock(
+            EngineState(zeroDescriptor: zero, poolDescriptor: pool.descriptor, areaLimit: Self.areaLimit()))
+        let code = cvirtmem_install()
+        if code != 0 { throw .system(doing: "installing the SIGSEGV handler", errno: code) }
+        FaultService.start(self)
+    }
+
+    /// Runs `body` under V, then gives back the frames it dropped.
+    func locked<R: Sendable, E: Error>(_ body: (inout EngineState) throws(E) -> R) throws(E) -> R {
+        let (result, frames, waiters) = v.withLock { state -> (Result<R, E>, [RAMPool.Frame], [Waiter]) in
+            let result = Result<R, E> { () throws(E) in try body(&state) }
+            return (result, state.takeDroppedFrames(), state.takeWoken())
+        }
+        for frame in frames { pool.release(frame) }
+        for waiter in waiters { waiter.wake() }
+        return try result.get()
+    }
+
+    /// Makes a handle of `range`; returns its id.
+    func makeHandle(_ file: any BigFile, _ blockSize: Int, _ range: consuming AddressRange) throws(VirtMemError) -> UInt32 {
+        var range: AddressRange? = consume range
+        return try locked { state throws(VirtMemError) in
+            guard let taken = range.take() else { throw .closed(file: file.description) }
+            return try state.open(file, blockSize: blockSize, range: taken)
+        }
+    }
+
+    /// The share of the process's kernel mappings that the engine may use.
+    private static func areaLimit() -> Int {
+        let file = unsafe open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return 32_000 }
+        defer { close(file) }
+        var digits: [UInt8] = Array(repeating: 0, count: 32)
+        let count = unsafe digits.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
+        let text = String(decoding: digits.prefix(max(count, 0)), as: UTF8.self)
+        let limit = Int(text.prefix { $0.isNumber }) ?? 65_530
+        return max(64, limit / 4 * 3)
+    }
+}
+
+/// Everything V protects.
+struct EngineState {
+    let zeroDescriptor: Int32
+    let poolDescriptor: Int32
+    /// Kernel mappings the engine may use, and uses.
+    let areaLimit: Int
+    var areas = 0
+
+    private(set) var handles: [UInt32: HandleState] = [:]
+    private var nextHandle: UInt32 = 1
+    private var nextSerial: UInt64 = 1
+    private var zeroLength = 0
+    var recency = RecencyList()
+
+    // Work to do once V is released.
+    private var droppedFrames: [RAMPool.Frame] = []
+    private var woken: [Waiter] = []
+
+    init(zeroDescriptor: Int32, poolDescriptor: Int32, areaLimit: Int) {
+        self.zeroDescriptor = zeroDescriptor
+        self.poolDescriptor = poolDescriptor
+        self.areaLimit = areaLimit
+    }
+
+    mutating func takeDroppedFrames() -> [RAMPool.Frame] {
+        defer { droppedFrames = [] }
+        return droppedFrames
+    }
+
+    mutating func takeWoken() -> [Waiter] {
+        defer { woken = [] }
+        return woken
+    }
+
+    mutating func drop(_ frame: RAMPool.Frame) { droppedFrames.append(frame) }
+
+    mutating func wakeWaiters(of block: Block) {
+        woken += block.waiters
+        block.waiters = []
+    }
+
+    mutating func makeSerial() -> UInt64 {
+        defer { nextSerial += 1 }
+        return nextSerial
+    }
+
+    // MARK: Handles
+
+    func handle(_ id: UInt32, _ file: any BigFile) throws(VirtMemError) -> HandleState {
+        guard let handle = handles[id] else { throw .closed(file: file.description) }
+        return handle
+    }
+
+    mutating func open(_ file: any BigFile, blockSize: Int, range: consuming AddressRange) throws(VirtMemError)
+        -> UInt32
+    {
+        if blockSize > zeroLength {
+            guard ftruncate(zeroDescriptor, off_t(blockSize)) == 0 else {
+                throw .outOfMemory(doing: "growing the file of zeros", errno: lastErrno())
+            }
+            zeroLength = blockSize
+        }
+        let id = nextHandle
+        nextHandle += 1
+        let handle = HandleState(id: id, file: file, blockSize: blockSize, range: range)
+        let code = unsafe cvirtmem_register(handle.base, handle.length, id)
+        if code != 0 { throw .system(doing: "registering \(handle.length) bytes of addresses", errno: code) }
+        handles[id] = handle
+        return id
+    }
+
+    /// Takes the handle and all its blocks away. Its addresses are unmapped when
+    /// the last reference to its state goes.
+    mutating func close(_ id: UInt32) {
+        guard let handle = handles.removeValue(forKey: id) else { return }
+        unsafe cvirtmem_unregister(handle.base, handle.length)
+        var all: [Block] = []
+        handle.blocks.forEach { _, block in all.append(block) }
+        for block in all {
+            forget(block)
+            wakeWaiters(of: block)
+        }
+    }
+
+    /// Takes a block out of the lists and the budget, and drops its frame.
+    private mutating func forget(_ block: Block) {
+        recency.remove(block)
+        areas -= block.areas
+        block.areas = 0
+        if let frame = block.frame { drop(frame) }
+        block.frame = nil
+    }
+
+    // MARK: To absent
+
+    /// Makes blocks absent: inaccessible addresses, no content, no change left.
+    /// Blocks that are loading become loadingInvalidated.
+    mutating func makeAbsent(_ handle: HandleState, _ numbers: [Int]) throws(VirtMemError) {
+        var mapped: [Int] = []
+        for number in numbers {
+            guard let block = handle.blocks[number] else { continue }
+            if block.state != .loading { mapped.append(number) }
+            handle.blocks[number] = nil
+            handle.dirty.remove(number)
+            forget(block)
+            wakeWaiters(of: block)
+        }
+        for run in HandleState.runs(mapped) {
+            let address = unsafe handle.address(of: run.lowerBound)
+            let code = unsafe Mapping.unmap(address, run.count * handle.blockSize)
+            if code != 0 { throw .outOfMemory(doing: "unmapping blocks \(run) of \(handle.file)", errno: code) }
+        }
+    }
+
+    /// Evicts least recently used clean blocks until `needed` more kernel
+    /// mappings fit in the budget, or none is left to evict.
+    mutating func makeRoom(forAreas needed: Int) throws(VirtMemError) {
+        while areas + needed > areaLimit, let victim = recency.oldest {
+            guard let handle = handles[victim.handle] else {
+                recency.remove(victim)
+                continue
+            }
+            try makeAbsent(handle, [victim.number])
+        }
+    }
+
+    /// Evicts least recently used clean blocks that hold frames of the RAM pool,
+    /// until `bytes` are free or none is left. Dirty blocks keep theirs (B16, B18).
+    mutating func reclaimFrames(_ bytes: Int) throws(VirtMemError) {
+        var freed = 0
+        var next = recency.oldest
+        while freed < bytes, let victim = next {
+            next = victim.newer
+            guard let frame = victim.frame, let handle = handles[victim.handle] else { continue }
+            freed += frame.size
+            try makeAbsent(handle, [victim.number])
+        }
+    }
+
+    /// Evicts up to `limit` least recently used clean blocks (behaviour B17).
+    mutating func reclaim(_ limit: Int) throws(VirtMemError) -> Int {
+        var count = 0
+        while count < limit, let victim = recency.oldest, let handle = handles[victim.handle] {
+            try makeAbsent(handle, [victim.number])
+            count += 1
+        }
+        return count
+    }
+}

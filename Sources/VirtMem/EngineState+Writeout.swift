@@ -1,0 +1,116 @@
+// Writeout, discard, invalidate: what happens to dirty blocks, under V.
+
+extension EngineState {
+    /// Starts a writeout: the dirty list is fixed and write-protected until its
+    /// end (behaviours D11 to D16). Returns the dirty blocks, ascending.
+    mutating func beginWriteout(_ handle: HandleState) throws(VirtMemError) -> [Int] {
+        try refuseDuringWriteout(handle, "start another writeout")
+        let numbers = handle.dirty.sorted()
+        for run in HandleState.runs(numbers) {
+            let address = unsafe handle.address(of: run.lowerBound)
+            let code = unsafe Mapping.protect(address, run.count * handle.blockSize, Mapping.readOnly)
+            if code != 0 {
+                throw .outOfMemory(doing: "write-protecting blocks \(run) of \(handle.file)", errno: code)
+            }
+            for number in run { handle.blocks[number]?.isSealed = true }
+        }
+        handle.isWritingOut = true
+        return numbers
+    }
+
+    /// `storeblk` took block `number`.
+    func stored(_ handle: HandleState, _ number: Int) { handle.blocks[number]?.isStored = true }
+
+    /// Turns dirty blocks clean, except those written to again after they were
+    /// stored. Those keep their change and stay dirty.
+    mutating func markStored(_ handle: HandleState, _ numbers: [Int]) {
+        for number in numbers {
+            guard let block = handle.blocks[number], block.state == .dirty else { continue }
+            if !block.isSealed {
+                // Never sealed: marked clean without a STORE (behaviour C20).
+                let address = unsafe handle.address(of: number)
+                _ = unsafe Mapping.protect(address, handle.blockSize, Mapping.readOnly)
+            }
+            block.state = .loaded
+            block.isSealed = false
+            block.isStored = false
+            block.isDetached = true
+            handle.dirty.remove(number)
+        }
+    }
+
+    /// The dirty blocks that MARKSTORED may mark: all, or after a STORE those
+    /// that were not written to again.
+    func markable(_ handle: HandleState, storedBefore: Bool) -> [Int] {
+        handle.dirty.sorted().filter { number in
+            guard let block = handle.blocks[number] else { return false }
+            return !storedBefore || block.isStored
+        }
+    }
+
+    /// Drops every change: the clean bytes show again.
+    mutating func discard(_ handle: HandleState) throws(VirtMemError) {
+        try refuseDuringWriteout(handle, "discard")
+        let numbers = handle.dirty.sorted()
+        // Private copies over older file content cannot just be dropped.
+        let detached = numbers.filter { handle.blocks[$0]?.isDetached == true }
+        try makeAbsent(handle, detached)
+        for run in HandleState.runs(handle.dirty.sorted()) {
+            let address = unsafe handle.address(of: run.lowerBound)
+            let length = run.count * handle.blockSize
+            var code = unsafe Mapping.dropPrivateCopies(address, length)
+            if code == 0 { code = unsafe Mapping.protect(address, length, Mapping.readOnly) }
+            if code != 0 { throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.file)", errno: code) }
+            for number in run {
+                guard let block = handle.blocks[number] else { continue }
+                block.state = .loaded
+                block.isSealed = false
+                block.isStored = false
+                handle.dirty.remove(number)
+                if block.pins == 0 { recency.append(block) }
+            }
+        }
+    }
+
+    /// Makes blocks absent because their content changed elsewhere.
+    mutating func invalidate(_ handle: HandleState, _ numbers: [Int]) throws(VirtMemError) {
+        try refuseDuringWriteout(handle, "invalidate blocks")
+        try makeAbsent(handle, numbers)
+    }
+
+    /// Maps stored blocks from the extents that hold them now.
+    mutating func rebase(_ handle: HandleState, _ run: Range<Int>, _ sources: [BlockSource]) throws(VirtMemError) {
+        var writer = SegmentWriter(zero: zeroDescriptor)
+        var rebased: [Block] = []
+        for (number, source) in zip(run, sources) {
+            guard let block = handle.blocks[number], block.isDetached, block.state == .loaded else { continue }
+            let content: LoadedContent
+            switch source {
+            case .load: continue
+            case .hole: content = .hole
+            case .extents(let extents): content = .extents(extents)
+            }
+            unsafe writer.add(content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
+            areas += writer.areasOfLast - block.areas
+            block.areas = writer.areasOfLast
+            rebased.append(block)
+        }
+        let code = writer.map(Mapping.readOnly)
+        if code != 0 {
+            try makeAbsent(handle, rebased.map(\.number))
+            return
+        }
+        for block in rebased {
+            block.isDetached = false
+            if let frame = block.frame { drop(frame) }
+            block.frame = nil
+            if block.pins == 0 { recency.append(block) }
+        }
+    }
+
+    func refuseDuringWriteout(_ handle: HandleState, _ action: String) throws(VirtMemError) {
+        if handle.isWritingOut {
+            throw .writeoutInProgress(file: handle.file.description, action: action)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// Scoped access: the blocks are made present first, so that every error is a
+// thrown one, and the memory may go to system calls.
+
+extension FileHandle {
+    /// Runs `body` with `bytes` of the file, loaded.
+    ///
+    /// - Throws: what `loadblk` threw, as ``VirtMemError/loadFailed(file:block:cause:)``;
+    ///   ``VirtMemError/outOfReservation(file:bytes:reserved:)``; what `body` throws.
+    /// - Complexity: O(blocks) for blocks that are not loaded yet, plus their loading.
+    public func withUnsafeBytes<R>(of bytes: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        let blocks = try makePresent(bytes, .read)
+        defer { engine.locked { $0.unpin(id, blocks) } }
+        return try unsafe body(UnsafeRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
+    }
+
+    /// Runs `body` with `bytes` of the file, loaded, writable and dirty.
+    ///
+    /// - Throws: as ``withUnsafeBytes(of:_:)``, and
+    ///   ``VirtMemError/writeoutInProgress(file:action:)`` during a writeout (behaviours D13, D14).
+    public func withUnsafeMutableBytes<R>(
+        of bytes: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws -> R
+    ) throws -> R {
+        let blocks = try makePresent(bytes, .write)
+        defer { engine.locked { $0.unpin(id, blocks) } }
+        return try unsafe body(
+            UnsafeMutableRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
+    }
+
+    /// Loads and pins the blocks that hold `bytes`; returns them.
+    private func makePresent(_ bytes: Range<Int>, _ access: Access) throws(VirtMemError) -> Range<Int> {
+        try check(bytes)
+        if bytes.isEmpty { return 0..<0 }
+        let all = (bytes.lowerBound / blockSize)..<((bytes.upperBound - 1) / blockSize + 1)
+        var next = all.lowerBound
+        do throws(VirtMemError) {
+            while next < all.upperBound {
+                let event = Event()
+                var progress = 0
+                let result = engine.locked { state -> (Result<Look, VirtMemError>, Int) in
+                    var progress = 0
+                    let look = Result<Look, VirtMemError> { () throws(VirtMemError) in
+                        try state.look(
+                            id, next..<all.upperBound, access, pin: true, progress: &progress,
+                            waiter: { .thread(event) })
+                    }
+                    return (look, progress)
+                }
+                progress = result.1
+                next += progress
+                switch try result.0.get() {
+                case .ready: break
+                case .gone: throw .closed(file: file.description)
+                case .wait: event.wait()
+                case .load(let ticket): next = try loadPinned(ticket)
+                }
+            }
+        } catch {
+            engine.locked { $0.unpin(id, all.lowerBound..<next) }
+            throw error
+        }
+        return all
+    }
+
+    /// Loads a ticket's blocks; returns the first that is not present and pinned
+    /// afterwards. Blocks invalidated meanwhile are looked at again.
+    private func loadPinned(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
+        try engine.load(ticket)
+        return engine.locked { state -> Int in
+            guard let handle = state.handles[id] else { return ticket.blocks.lowerBound }
+            var lost: Int?
+            for number in ticket.blocks where handle.blocks[number]?.serial != ticket.serial {
+                lost = number
+                break
+            }
+            guard let lost else { return ticket.blocks.upperBound }
+            // Those after the lost one are pinned again when they are reached.
+            state.unpin(id, (lost + 1)..<ticket.blocks.upperBound)
+            return lost
+        }
+    }
+}

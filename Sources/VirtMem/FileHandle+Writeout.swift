@@ -1,0 +1,129 @@
+// What a transaction does with the changes of a handle.
+
+extension FileHandle {
+    /// Stores the dirty blocks, marks them clean, or both.
+    ///
+    /// `.store` calls ``BigFile/storeblk(_:bytes:changed:)`` for each dirty block
+    /// in ascending order with the engine's lock released; the blocks stay dirty
+    /// and writable. `.markStored` turns them clean without calling anybody; after
+    /// a `.store`, blocks written to since keep their change and stay dirty. While
+    /// it runs, a change through this handle is refused, as are discard,
+    /// invalidation and another writeout (behaviours C18 to C27, D11 to D16).
+    ///
+    /// A page written with the bytes it had counts as changed.
+    ///
+    /// - Throws: ``VirtMemError/storeFailed(file:block:cause:)``; with both flags the
+    ///   blocks stored before are clean, the others dirty. ``VirtMemError/invalidWriteoutFlags(_:)``.
+    /// - Complexity: O(dirty blocks).
+    public func writeout(_ flags: WriteoutFlags) throws(VirtMemError) {
+        guard !flags.isEmpty, flags.isSubset(of: [.store, .markStored]) else {
+            throw .invalidWriteoutFlags(flags.rawValue)
+        }
+        guard flags.contains(.store) else {
+            try engine.locked { state throws(VirtMemError) in
+                let handle = try state.handle(id, file)
+                try state.refuseDuringWriteout(handle, "mark blocks stored")
+                state.markStored(handle, state.markable(handle, storedBefore: handle.hasStored))
+                handle.hasStored = false
+            }
+            return
+        }
+        let numbers = try engine.locked { state throws(VirtMemError) in
+            try state.beginWriteout(try state.handle(id, file))
+        }
+        var failure: VirtMemError?
+        for number in numbers {
+            do throws(VirtMemError) {
+                try store(number)
+            } catch {
+                failure = error
+                break
+            }
+            engine.locked { state in
+                guard let handle = state.handles[id] else { return }
+                state.stored(handle, number)
+                if flags.contains(.markStored) { state.markStored(handle, [number]) }
+            }
+        }
+        engine.locked { state in
+            guard let handle = state.handles[id] else { return }
+            handle.isWritingOut = false
+            handle.hasStored = failure == nil && !flags.contains(.markStored)
+        }
+        if let failure { throw failure }
+    }
+
+    /// Drops every change. Clean blocks stay as they are.
+    ///
+    /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D12).
+    /// - Complexity: O(dirty blocks).
+    public func discard() throws(VirtMemError) {
+        try engine.locked { state throws(VirtMemError) in
+            let handle = try state.handle(id, file)
+            try state.discard(handle)
+            handle.hasStored = false
+        }
+    }
+
+    /// Makes blocks absent, because their content changed elsewhere: the next
+    /// access loads them again. A change in them is lost. Blocks that are not
+    /// present are passed over; a load under way starts again (behaviours C29 to C33).
+    ///
+    /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D15).
+    public func invalidate(_ blocks: some Sequence<Int>) throws(VirtMemError) {
+        let numbers = blocks.sorted()
+        try engine.locked { state throws(VirtMemError) in
+            try state.invalidate(try state.handle(id, file), numbers)
+        }
+    }
+
+    /// Makes every block absent.
+    public func invalidateAll() throws(VirtMemError) {
+        try engine.locked { state throws(VirtMemError) in
+            let handle = try state.handle(id, file)
+            var numbers: [Int] = []
+            handle.blocks.forEach { number, _ in numbers.append(number) }
+            try state.invalidate(handle, numbers)
+        }
+    }
+
+    /// Shows blocks that were marked stored from where the backend has them now,
+    /// and gives the private copies back to the system. Call it once the
+    /// backend's snapshot contains what was stored; the bytes do not change.
+    ///
+    /// Blocks the backend can only copy stay as they are.
+    public func rebase() throws(VirtMemError) {
+        let numbers = engine.locked { state -> [Int] in
+            var found: [Int] = []
+            state.handles[id]?.blocks.forEach { number, block in
+                if block.isDetached, block.state == .loaded { found.append(number) }
+            }
+            return found
+        }
+        for run in HandleState.runs(numbers) {
+            let sources: [BlockSource]
+            do {
+                sources = try inCallback("an extent look-up") { try file.sources(of: run) }
+            } catch {
+                throw .loadFailed(file: file.description, block: run.lowerBound, cause: error)
+            }
+            try engine.locked { state throws(VirtMemError) in
+                try state.rebase(try state.handle(id, file), run, sources)
+            }
+        }
+    }
+
+    private func store(_ number: Int) throws(VirtMemError) {
+        let address = unsafe baseAddress + number * blockSize
+        // Without the page map every page counts as changed: correct, not exact.
+        let changed =
+            unsafe engine.pageMap?.writtenPages(address, blockSize) ?? .all(pageCount: blockSize / systemPageSize)
+        if changed.isEmpty { return }
+        let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
+        do {
+            try inCallback("storeblk") { try unsafe file.storeblk(number, bytes: bytes, changed: changed) }
+        } catch {
+            throw .storeFailed(file: file.description, block: number, cause: error)
+        }
+    }
+}

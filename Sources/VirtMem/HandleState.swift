@@ -1,0 +1,52 @@
+/// What the engine knows of one open handle. All fields are protected by V.
+final class HandleState {
+    let id: UInt32
+    let file: any BigFile
+    let blockSize: Int
+    /// Blocks that fit in the reservation.
+    let capacity: Int
+    private let range: AddressRange
+
+    var blocks: BlockMap<Block>
+    /// Numbers of the blocks in state `dirty`.
+    var dirty: Set<Int> = []
+    var isWritingOut = false
+    /// A STORE went well since the last mark or discard.
+    var hasStored = false
+    /// Loads under way, also of blocks invalidated since.
+    var activeLoads = 0
+    var windows = 0
+
+    /// The block after the last one loaded by a read fault, and how many blocks
+    /// the next one in sequence will take along.
+    var expectedNext = -1
+    var readAhead = 1
+    static let maxReadAhead = 16
+
+    init(id: UInt32, file: any BigFile, blockSize: Int, range: consuming AddressRange) {
+        self.id = id
+        self.file = file
+        self.blockSize = blockSize
+        self.range = range
+        capacity = self.range.length / blockSize
+        blocks = BlockMap(capacity: capacity)
+    }
+
+    var base: UnsafeMutableRawPointer { unsafe range.base }
+    var length: Int { range.length }
+
+    func address(of block: Int) -> UnsafeMutableRawPointer { unsafe range.base + block * blockSize }
+
+    /// Runs of adjacent numbers in ascending `numbers`.
+    static func runs(_ numbers: some Sequence<Int>) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        for number in numbers {
+            if let last = result.last, last.upperBound == number {
+                result[result.count - 1] = last.lowerBound..<(number + 1)
+            } else {
+                result.append(number..<(number + 1))
+            }
+        }
+        return result
+    }
+}

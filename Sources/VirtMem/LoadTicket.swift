@@ -1,0 +1,25 @@
+/// What a thread wants to do with a block.
+enum Access: Sendable { case read, write }
+
+/// A run of blocks in state `loading`, and what to do once they are loaded.
+struct LoadTicket: Sendable {
+    let handle: UInt32
+    let file: any BigFile
+    let serial: UInt64
+    /// The blocks, ascending and adjacent.
+    let blocks: Range<Int>
+    /// How many of them, from the first, somebody waits for. The others are
+    /// mapped ahead if that costs no copy.
+    let demanded: Int
+    let access: Access
+    let pin: Bool
+}
+
+/// What to show for a block of a ticket.
+enum LoadedContent: Sendable {
+    case hole
+    case extents([FileExtent])
+    case frame(RAMPool.Frame)
+    /// A block that was only taken along, and would need a copy: leave it absent.
+    case skipped
+}

@@ -1,0 +1,74 @@
+/// Collects what a run of blocks shows, joins neighbours that continue each
+/// other in the file, and maps each joined segment with one call.
+@safe
+struct SegmentWriter {
+    @unsafe
+    struct Segment {
+        let address: UnsafeMutableRawPointer
+        var length: Int
+        let descriptor: Int32
+        let offset: Int
+        let isZero: Bool
+
+        func continues(at next: UnsafeMutableRawPointer, _ file: Int32, _ fileOffset: Int) -> Bool {
+            let meets = unsafe address + length == next
+            return unsafe meets && !isZero && descriptor == file && offset + length == fileOffset
+        }
+    }
+
+    private let zero: Int32
+    private var segments: [Segment] = unsafe []
+    /// Kernel mappings that all of it makes.
+    var areas: Int { unsafe segments.count }
+    /// Kernel mappings that the block added last accounts for.
+    private(set) var areasOfLast = 0
+
+    init(zero: Int32) { self.zero = zero }
+
+    /// Adds one block. What `content` leaves out shows the file of zeros, which
+    /// is a file too: so a private copy always means "written".
+    mutating func add(_ content: LoadedContent, at address: UnsafeMutableRawPointer, size: Int, pool: Int32) {
+        let before = areas
+        switch content {
+        case .skipped:
+            break
+        case .hole:
+            unsafe append(address, size, zero, 0, isZero: true)
+        case .frame(let frame):
+            unsafe append(address, size, pool, frame.offset, isZero: false)
+        case .extents(let extents):
+            var at = 0
+            for extent in extents {
+                if extent.blockOffset > at {
+                    unsafe append(address + at, extent.blockOffset - at, zero, 0, isZero: true)
+                }
+                let start = unsafe address + extent.blockOffset
+                unsafe append(start, extent.length, extent.descriptor, extent.fileOffset, isZero: false)
+                at = extent.blockOffset + extent.length
+            }
+            if at < size { unsafe append(address + at, size - at, zero, 0, isZero: true) }
+        }
+        areasOfLast = max(areas - before, 1)
+    }
+
+    private mutating func append(
+        _ address: UnsafeMutableRawPointer, _ length: Int, _ descriptor: Int32, _ offset: Int, isZero: Bool
+    ) {
+        if let last = unsafe segments.last, unsafe !isZero && last.continues(at: address, descriptor, offset) {
+            unsafe segments[segments.count - 1].length += length
+        } else {
+            unsafe segments.append(
+                Segment(address: address, length: length, descriptor: descriptor, offset: offset, isZero: isZero))
+        }
+    }
+
+    /// Maps all segments. Returns 0 or the first errno.
+    func map(_ protection: Int32) -> Int32 {
+        for unsafe segment in unsafe segments {
+            let code = unsafe Mapping.map(
+                segment.address, segment.length, protection, segment.descriptor, segment.offset)
+            if code != 0 { return code }
+        }
+        return 0
+    }
+}

@@ -1,0 +1,21 @@
+internal import Synchronization
+
+/// V: one lock and the state only it gives access to.
+///
+/// Not recursive: taking it twice in one thread traps (behaviour D17).
+///
+/// `@unchecked Sendable` holds because `state` is private and touched only in
+/// `withLock`, under `mutex`; results that leave are Sendable, and nothing that
+/// goes in through a closure's captures is reachable from two threads: the
+/// engine puts in blocks and handles it makes there, file objects, which are
+/// Sendable, and address ranges, which are consumed.
+final class VirtLock<State>: @unchecked Sendable {
+    private let mutex = Mutex(())
+    private var state: State
+
+    init(_ state: State) { self.state = state }
+
+    func withLock<R: Sendable>(_ body: (inout State) -> R) -> R {
+        mutex.withLock { _ in body(&state) }
+    }
+}
