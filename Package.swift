@@ -17,7 +17,8 @@ let package = Package(
         .executable(name: "zbigdb", targets: ["zbigdb"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         .systemLibrary(
@@ -26,7 +27,11 @@ let package = Package(
         .target(name: "CChecksum"),
         .target(name: "VirtMem", dependencies: ["CVirtMem"], swiftSettings: library),
         .target(
-            name: "ZBigDB", dependencies: ["VirtMem", "CLMDB", "CChecksum"], swiftSettings: library),
+            name: "ZBigDB",
+            dependencies: [
+                "VirtMem", "CLMDB", "CChecksum", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: library),
         .executableTarget(
             name: "zbigdb",
             dependencies: [

@@ -26,7 +26,8 @@ struct AddressRange: ~Copyable {
         }
         let length = padded / granule * granule
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        guard let raw = unsafe mmap(nil, length + granule, PROT_NONE, flags, -1, 0), unsafe raw != MAP_FAILED else {
+        guard let raw = unsafe mmap(nil, length + granule, PROT_NONE, flags, -1, 0), unsafe raw != MAP_FAILED
+        else {
             throw .outOfMemory(doing: "reserving \(length) bytes of address space", errno: lastErrno())
         }
         // Cut the ends off, so that what is left begins on a granule.
@@ -51,7 +52,8 @@ enum Mapping {
 
     /// Shows `length` bytes of a file at `address`, privately. Returns 0 or an errno.
     static func map(
-        _ address: UnsafeMutableRawPointer, _ length: Int, _ protection: Int32, _ descriptor: Int32, _ offset: Int
+        _ address: UnsafeMutableRawPointer, _ length: Int, _ protection: Int32, _ descriptor: Int32,
+        _ offset: Int
     ) -> Int32 {
         let flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
         let result = unsafe mmap(address, length, protection, flags, descriptor, off_t(offset))

@@ -43,7 +43,9 @@ final class Engine: Sendable {
     }
 
     /// Makes a handle of `range`; returns its id.
-    func makeHandle(_ file: any BigFile, _ blockSize: Int, _ range: consuming AddressRange) throws(VirtMemError) -> UInt32 {
+    func makeHandle(_ file: any BigFile, _ blockSize: Int, _ range: consuming AddressRange)
+        throws(VirtMemError) -> UInt32
+    {
         var range: AddressRange? = consume range
         return try locked { state throws(VirtMemError) in
             guard let taken = range.take() else { throw .closed(file: file.description) }
@@ -117,7 +119,8 @@ struct EngineState {
         return handle
     }
 
-    mutating func open(_ file: any BigFile, blockSize: Int, range: consuming AddressRange) throws(VirtMemError)
+    mutating func open(_ file: any BigFile, blockSize: Int, range: consuming AddressRange)
+        throws(VirtMemError)
         -> UInt32
     {
         if blockSize > zeroLength {
@@ -174,7 +177,9 @@ struct EngineState {
         for run in HandleState.runs(mapped) {
             let address = unsafe handle.address(of: run.lowerBound)
             let code = unsafe Mapping.unmap(address, run.count * handle.blockSize)
-            if code != 0 { throw .outOfMemory(doing: "unmapping blocks \(run) of \(handle.file)", errno: code) }
+            if code != 0 {
+                throw .outOfMemory(doing: "unmapping blocks \(run) of \(handle.file)", errno: code)
+            }
         }
     }
 

@@ -22,7 +22,8 @@ extension EngineState {
     ///
     /// - Parameter progress: blocks made usable (and pinned, if asked) are added to it.
     mutating func look(
-        _ id: UInt32, _ run: Range<Int>, _ access: Access, pin: Bool, progress: inout Int, waiter: () -> Waiter
+        _ id: UInt32, _ run: Range<Int>, _ access: Access, pin: Bool, progress: inout Int,
+        waiter: () -> Waiter
     ) throws(VirtMemError) -> Look {
         guard let handle = handles[id] else { return .gone }
         var number = run.lowerBound
@@ -42,7 +43,9 @@ extension EngineState {
     }
 
     /// Turns the absent blocks at the start of `wanted` into `loading` ones.
-    private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool) -> LoadTicket {
+    private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool)
+        -> LoadTicket
+    {
         let serial = makeSerial()
         let first = wanted.lowerBound
         var end = first
@@ -51,7 +54,8 @@ extension EngineState {
 
         // A read that continues where the last one ended takes the next blocks along.
         if !pin, access == .read {
-            handle.readAhead = first == handle.expectedNext ? min(handle.readAhead * 2, HandleState.maxReadAhead) : 1
+            handle.readAhead =
+                first == handle.expectedNext ? min(handle.readAhead * 2, HandleState.maxReadAhead) : 1
             let limit = min(first + handle.readAhead, handle.capacity)
             while end < limit, handle.blocks[end] == nil { end += 1 }
             handle.expectedNext = end
@@ -87,7 +91,8 @@ extension EngineState {
                 wakeWaiters(of: block)
                 continue
             }
-            unsafe writer.add(content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
+            unsafe writer.add(
+                content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
             block.areas = writer.areasOfLast
             if case .frame(let frame) = content { block.frame = frame }
             placed.append(block)
@@ -132,7 +137,9 @@ extension EngineState {
         }
     }
 
-    private mutating func makeAbsentAfterFailure(_ handle: HandleState, _ blocks: [Block]) throws(VirtMemError) {
+    private mutating func makeAbsentAfterFailure(_ handle: HandleState, _ blocks: [Block])
+        throws(VirtMemError)
+    {
         for block in blocks {
             block.areas = 0
             block.state = .loaded  // so that a half-made mapping is taken away

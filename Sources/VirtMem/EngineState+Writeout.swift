@@ -60,7 +60,9 @@ extension EngineState {
             let length = run.count * handle.blockSize
             var code = unsafe Mapping.dropPrivateCopies(address, length)
             if code == 0 { code = unsafe Mapping.protect(address, length, Mapping.readOnly) }
-            if code != 0 { throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.file)", errno: code) }
+            if code != 0 {
+                throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.file)", errno: code)
+            }
             for number in run {
                 guard let block = handle.blocks[number] else { continue }
                 block.state = .loaded
@@ -79,18 +81,23 @@ extension EngineState {
     }
 
     /// Maps stored blocks from the extents that hold them now.
-    mutating func rebase(_ handle: HandleState, _ run: Range<Int>, _ sources: [BlockSource]) throws(VirtMemError) {
+    mutating func rebase(_ handle: HandleState, _ run: Range<Int>, _ sources: [BlockSource])
+        throws(VirtMemError)
+    {
         var writer = SegmentWriter(zero: zeroDescriptor)
         var rebased: [Block] = []
         for (number, source) in zip(run, sources) {
-            guard let block = handle.blocks[number], block.isDetached, block.state == .loaded else { continue }
+            guard let block = handle.blocks[number], block.isDetached, block.state == .loaded else {
+                continue
+            }
             let content: LoadedContent
             switch source {
             case .load: continue
             case .hole: content = .hole
             case .extents(let extents): content = .extents(extents)
             }
-            unsafe writer.add(content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
+            unsafe writer.add(
+                content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
             areas += writer.areasOfLast - block.areas
             block.areas = writer.areasOfLast
             rebased.append(block)

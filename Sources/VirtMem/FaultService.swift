@@ -103,7 +103,8 @@ extension Engine {
             }
         } catch {
             let access = fault.access == .write ? "write to" : "read of"
-            let text = "VirtMem: \(access) mapped memory at 0x\(String(fault.address, radix: 16)) failed: \(error)\n"
+            let text =
+                "VirtMem: \(access) mapped memory at 0x\(String(fault.address, radix: 16)) failed: \(error)\n"
             unsafe Array(text.utf8).withUnsafeBytes { bytes in
                 _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
             }

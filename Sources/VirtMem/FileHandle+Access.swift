@@ -7,10 +7,13 @@ extension FileHandle {
     /// - Throws: what `loadblk` threw, as ``VirtMemError/loadFailed(file:block:cause:)``;
     ///   ``VirtMemError/outOfReservation(file:bytes:reserved:)``; what `body` throws.
     /// - Complexity: O(blocks) for blocks that are not loaded yet, plus their loading.
-    public func withUnsafeBytes<R>(of bytes: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+    public func withUnsafeBytes<R>(of bytes: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R) throws
+        -> R
+    {
         let blocks = try makePresent(bytes, .read)
         defer { engine.locked { $0.unpin(id, blocks) } }
-        return try unsafe body(UnsafeRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
+        return try unsafe body(
+            UnsafeRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
     }
 
     /// Runs `body` with `bytes` of the file, loaded, writable and dirty.

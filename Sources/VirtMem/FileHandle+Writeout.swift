@@ -77,15 +77,18 @@ extension FileHandle {
         }
     }
 
-    /// Makes every block absent.
-    public func invalidateAll() throws(VirtMemError) {
+    /// Makes every block absent, from `first` on.
+    public func invalidate(from first: Int) throws(VirtMemError) {
         try engine.locked { state throws(VirtMemError) in
             let handle = try state.handle(id, file)
             var numbers: [Int] = []
-            handle.blocks.forEach { number, _ in numbers.append(number) }
+            handle.blocks.forEach { number, _ in if number >= first { numbers.append(number) } }
             try state.invalidate(handle, numbers)
         }
     }
+
+    /// Makes every block absent.
+    public func invalidateAll() throws(VirtMemError) { try invalidate(from: 0) }
 
     /// Shows blocks that were marked stored from where the backend has them now,
     /// and gives the private copies back to the system. Call it once the
@@ -117,7 +120,8 @@ extension FileHandle {
         let address = unsafe baseAddress + number * blockSize
         // Without the page map every page counts as changed: correct, not exact.
         let changed =
-            unsafe engine.pageMap?.writtenPages(address, blockSize) ?? .all(pageCount: blockSize / systemPageSize)
+            unsafe engine.pageMap?.writtenPages(address, blockSize)
+            ?? .all(pageCount: blockSize / systemPageSize)
         if changed.isEmpty { return }
         let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
         do {

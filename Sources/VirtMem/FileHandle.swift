@@ -30,7 +30,9 @@ public final class FileHandle: Sendable {
     ///
     /// - Throws: ``VirtMemError/invalidBlockSize(file:blockSize:pageSize:)`` or
     ///   ``VirtMemError/outOfMemory(doing:errno:)``.
-    public init(_ file: any BigFile, reserving bytes: Int = FileHandle.defaultReservation) throws(VirtMemError) {
+    public init(_ file: any BigFile, reserving bytes: Int = FileHandle.defaultReservation)
+        throws(VirtMemError)
+    {
         let blockSize = file.blockSize
         guard blockSize > 0, blockSize % systemPageSize == 0 else {
             throw .invalidBlockSize(file: file.description, blockSize: blockSize, pageSize: systemPageSize)

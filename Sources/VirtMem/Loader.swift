@@ -18,7 +18,8 @@ extension Engine {
         let sources: [BlockSource]
         do {
             sources = try inCallback("an extent look-up") { try file.sources(of: ticket.blocks) }
-            precondition(sources.count == ticket.blocks.count, "\(file): sources(of:) must answer for every block")
+            precondition(
+                sources.count == ticket.blocks.count, "\(file): sources(of:) must answer for every block")
         } catch {
             throw .loadFailed(file: file.description, block: ticket.blocks.lowerBound, cause: error)
         }
@@ -49,7 +50,8 @@ extension Engine {
             try locked { state throws(VirtMemError) in try state.reclaimFrames(size) }
             if pool.usedBytes + size > pool.budget {
                 throw .outOfMemory(
-                    doing: "loading block \(block) of \(file): all \(pool.budget) bytes of the RAM pool are in use",
+                    doing:
+                        "loading block \(block) of \(file): all \(pool.budget) bytes of the RAM pool are in use",
                     errno: outOfMemoryCode)
             }
         }

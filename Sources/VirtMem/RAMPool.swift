@@ -101,7 +101,8 @@ final class RAMPool: Sendable {
     func withBytes<R>(of frame: Frame, _ body: (UnsafeMutableRawBufferPointer) throws -> R) throws -> R {
         let protection = PROT_READ | PROT_WRITE
         guard
-            let address = unsafe mmap(nil, frame.size, protection, MAP_SHARED, descriptor, off_t(frame.offset)),
+            let address = unsafe mmap(
+                nil, frame.size, protection, MAP_SHARED, descriptor, off_t(frame.offset)),
             unsafe address != MAP_FAILED
         else {
             throw VirtMemError.outOfMemory(doing: "mapping a frame of the RAM pool", errno: lastErrno())

@@ -54,17 +54,19 @@ struct SegmentWriter {
     private mutating func append(
         _ address: UnsafeMutableRawPointer, _ length: Int, _ descriptor: Int32, _ offset: Int, isZero: Bool
     ) {
-        if let last = unsafe segments.last, unsafe !isZero && last.continues(at: address, descriptor, offset) {
+        if let last = unsafe segments.last, unsafe !isZero && last.continues(at: address, descriptor, offset)
+        {
             unsafe segments[segments.count - 1].length += length
         } else {
             unsafe segments.append(
-                Segment(address: address, length: length, descriptor: descriptor, offset: offset, isZero: isZero))
+                Segment(
+                    address: address, length: length, descriptor: descriptor, offset: offset, isZero: isZero))
         }
     }
 
     /// Maps all segments. Returns 0 or the first errno.
     func map(_ protection: Int32) -> Int32 {
-        for unsafe segment in unsafe segments {
+        for unsafesegment in unsafe segments {
             let code = unsafe Mapping.map(
                 segment.address, segment.length, protection, segment.descriptor, segment.offset)
             if code != 0 { return code }

@@ -32,7 +32,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .outOfReservation(let file, let bytes, let reserved):
-            return "\(file): bytes \(bytes.lowerBound)..<\(bytes.upperBound) lie outside the \(reserved) bytes of "
+            return
+                "\(file): bytes \(bytes.lowerBound)..<\(bytes.upperBound) lie outside the \(reserved) bytes of "
                 + "address space reserved for it; open it with a larger reservation"
         case .invalidBlockSize(let file, let blockSize, let pageSize):
             return "\(file): block size \(blockSize) must be a positive multiple of the page size \(pageSize)"

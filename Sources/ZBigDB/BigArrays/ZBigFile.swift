@@ -1,0 +1,147 @@
+internal import VirtMem
+
+/// The stored bytes of an array: a block size, and blocks by number.
+///
+/// Several arrays may lie in one file; usually each has its own.
+public final class ZBigFile: PersistentObject {
+    override class var className: String { "zbigdb.ZBigFile" }
+    override var isSticky: Bool { true }
+
+    /// Bytes in a block.
+    public private(set) var blockSize: Int
+
+    private var backend: ArrayBackend?
+    private var handle: FileHandle?
+
+    /// A file without blocks.
+    public init(blockSize: Int) {
+        self.blockSize = blockSize
+        super.init()
+    }
+
+    required init(ghost oid: OID) {
+        blockSize = 0
+        super.init(ghost: oid)
+    }
+
+    override func encodeState(_ writer: inout CBORWriter, _ references: ReferenceEncoder) throws {
+        writer.map(1)
+        writer.text("blockSize")
+        writer.integer(blockSize)
+    }
+
+    override func decodeState(_ reader: inout CBORReader, _ references: ReferenceDecoder) throws {
+        for _ in 0..<(try reader.map()) {
+            switch try reader.text() {
+            case "blockSize":
+                blockSize = try reader.integer()
+                guard blockSize > 0, blockSize % systemPageSize == 0, blockSize <= 1 << 30 else {
+                    throw CBORReader.Malformed(description: "a block size of \(blockSize) bytes")
+                }
+            default: try reader.skip()
+            }
+        }
+    }
+
+    /// The mapped memory of this file, opened at first use, reaching at least `bytes` bytes.
+    ///
+    /// - Throws: ``VirtMemError/outOfReservation(file:bytes:reserved:)`` if it is open with
+    ///   less, ``DatabaseError/notAdded(name:)``.
+    func memory(reaching bytes: Int) throws -> FileHandle {
+        if let handle {
+            if bytes <= handle.reservedBytes { return handle }
+            // Larger than foreseen: as long as nobody points into it, it can move.
+            guard !handle.isDirty else { throw tooSmall(handle, bytes) }
+            do { try handle.close() } catch { throw tooSmall(handle, bytes) }
+            self.handle = nil
+        }
+        try activate()
+        guard let connection, let oid else { throw DatabaseError.notAdded(name: name) }
+        if connection.isClosed { throw DatabaseError.connectionClosed(what: name) }
+        let wished = connection.database.configuration.arrayReservation
+        let (doubled, overflow) = bytes.multipliedReportingOverflow(by: 2)
+        let backend =
+            self.backend
+            ?? ArrayBackend(oid: oid, blockSize: blockSize, path: connection.path, box: connection.box)
+        let handle = try FileHandle(backend, reserving: max(wished, overflow ? bytes : doubled))
+        self.backend = backend
+        self.handle = handle
+        connection.openFiles[oid] = self
+        return handle
+    }
+
+    private func tooSmall(_ handle: FileHandle, _ bytes: Int) -> VirtMemError {
+        .outOfReservation(
+            file: "\(handle.file) (see arrayReservation)", bytes: 0..<bytes, reserved: handle.reservedBytes)
+    }
+
+    /// Whether array memory was changed and not committed.
+    var isDirty: Bool { handle?.isDirty ?? false }
+
+    /// Gives up the bytes from `byte` on: they read as zeros, also if the file grows again.
+    func drop(from byte: Int) throws {
+        let handle = try memory(reaching: byte)
+        try willChange()
+        let firstWhole = (byte + blockSize - 1) / blockSize
+        if byte < firstWhole * blockSize {
+            try unsafe handle.withUnsafeMutableBytes(of: byte..<(firstWhole * blockSize)) { bytes in
+                _ = unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+            }
+        }
+        backend?.drop(from: firstWhole)
+        try handle.invalidate(from: firstWhole)
+    }
+
+    // MARK: The commit
+
+    func writeOut(_ writer: any BlockWriter) throws {
+        backend?.begin(writer)
+        try handle?.writeout(.store)
+    }
+
+    func collectDrops(_ builder: inout CommitBuilder) throws { builder.writes += try backend?.drops() ?? [] }
+
+    /// What was stored is committed. Cannot fail.
+    func markStored() {
+        _ = backend?.end()
+        do {
+            try handle?.writeout(.markStored)
+        } catch {
+            preconditionFailure("marking blocks stored cannot fail: \(error)")
+        }
+    }
+
+    func discard() throws {
+        try handle?.discard()
+        if let dropped = backend?.end() { try handle?.invalidate(from: dropped) }
+    }
+
+    // MARK: The boundary
+
+    func rebase() throws { try handle?.rebase() }
+
+    /// Blocks changed elsewhere. Returns whether a change of ours was lost.
+    func invalidate(_ blocks: [Int]) throws -> Bool {
+        guard let handle else { return false }
+        let isLost = !Set(handle.dirtyBlocks).isDisjoint(with: blocks)
+        try handle.invalidate(blocks)
+        return isLost
+    }
+
+    func invalidateAll() throws -> Bool {
+        guard let handle else { return false }
+        let isLost = handle.isDirty
+        try handle.invalidateAll()
+        return isLost
+    }
+
+    /// Gives the memory back. Views of it must not be used any more.
+    func closeHandle() {
+        // Views may still hold it: what they could see is no longer pinned.
+        _ = try? handle?.discard()
+        _ = try? handle?.invalidateAll()
+        _ = try? handle?.close()
+        handle = nil
+        backend = nil
+    }
+}

@@ -1,0 +1,85 @@
+internal import VirtMem
+
+// Transaction boundaries: where what others committed becomes visible, and
+// nowhere else (behaviour E26).
+
+extension Connection: Synchronizer {
+    /// Array memory may have been changed without a call: joins late if so.
+    public func beforeCompletion(_ transaction: Transaction) throws {
+        guard !commit.isJoined, openFiles.values.contains(where: \.isDirty) else { return }
+        // After a failed commit joining is refused; the abort discards all the same.
+        if transaction.status == .commitFailed { return }
+        try transaction.join(self)
+        commit.isJoined = true
+    }
+
+    /// Drops what an ended transaction left, and moves to the newest snapshot.
+    public func afterCompletion(_ transaction: Transaction) throws {
+        let own = commit.committedTID
+        commit = CommitState()
+        if transaction.status != .committed {
+            for file in openFiles.values { try file.discard() }
+        }
+        if !transactionManager.isExplicit || own != nil { try moveSnapshot(own: own) }
+        dropUnusedFiles()
+    }
+
+    /// Moves to the newest snapshot.
+    public func newTransaction(_ transaction: Transaction) throws { try moveSnapshot(own: nil) }
+
+    /// The order matters: the new snapshot is opened, loads go to it, what
+    /// changed is invalidated, and only then the old one is let go.
+    private func moveSnapshot(own: TID?) throws {
+        if isClosed { return }
+        let old = try snapshot
+        let new = try storage.openSnapshot()
+        let changes = try new.changes(since: old.tid, excluding: own)
+        box.replace(with: new)
+        try withExtendedLifetime(old) {
+            var lost: [OID] = []
+            for (oid, file) in openFiles {
+                try file.rebase()
+                if let changes {
+                    guard let blocks = changes.objects[oid]?.blocks, !blocks.isEmpty else { continue }
+                    if try file.invalidate(blocks) { lost.append(oid) }
+                } else if try file.invalidateAll() {
+                    lost.append(oid)
+                }
+            }
+            try refreshObjects(changes)
+            if let oid = lost.first {
+                throw ConflictError(
+                    oid: oid, className: ZBigFile.className, part: "blocks changed during the commit before",
+                    base: old.tid, current: new.tid)
+            }
+        }
+    }
+
+    /// Objects that changed elsewhere become ghosts; those that must be readable
+    /// at any time are loaded again at once.
+    private func refreshObjects(_ changes: ChangeSet?) throws {
+        let oids = changes.map { $0.objects.filter { $0.value.state }.map(\.key) } ?? knownOIDs
+        for oid in oids {
+            guard let object = known(oid), object.status == .saved, object.version != nil else { continue }
+            object.status = .ghost
+            guard object.isSticky else { continue }
+            do {
+                try load(object)
+            } catch DatabaseError.missingObject {
+                // Removed elsewhere: the next use says so.
+            }
+        }
+    }
+
+    /// Closes the handles of array files that nobody holds any more (behaviour E44).
+    private func dropUnusedFiles() {
+        for oid in Array(openFiles.keys) {
+            guard var file = openFiles.removeValue(forKey: oid) else { continue }
+            if isKnownUniquelyReferenced(&file), !file.isDirty {
+                file.closeHandle()
+            } else {
+                openFiles[oid] = file
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+internal import VirtMem
+
+// The database's part in a two-phase commit.
+//
+//   tpcBegin   nothing shared is touched
+//   commit     arrays write their dirty blocks out (storeblk), then objects are
+//              serialised; bulk data goes to the block space
+//   tpcVote    storage takes the commit lock, checks conflicts, writes records
+//   tpcFinish  the flip; then memory is marked clean, never before
+//   tpcAbort   everything of this transaction goes
+//
+// Array handles come first in every phase, so that what they hand over is
+// there when records are written (behaviours E33, E34).
+
+extension Connection: DataManager {
+    /// Forgets this transaction's changes to objects and arrays.
+    public func abort(_ transaction: Transaction) throws { try revert() }
+
+    /// Nothing to do yet.
+    public func tpcBegin(_ transaction: Transaction) throws {
+        commit.request = nil
+        commit.hasStored = false
+        commit.committedTID = nil
+    }
+
+    /// Stores dirty blocks and serialises changed objects.
+    ///
+    /// - Throws: ``VirtMemError/storeFailed(file:block:cause:)``, ``StorageError``.
+    public func commit(_ transaction: Transaction) throws {
+        let writer = storage.makeBlockWriter()
+        commit.writer = writer
+        for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {
+            try file.writeOut(writer)
+        }
+        commit.hasStored = true
+        var builder = CommitBuilder(connection: self)
+        for file in openFiles.values { try file.collectDrops(&builder) }
+        // Serialising finds new objects, which are appended and serialised in turn.
+        var index = 0
+        while index < changed.count {
+            try changed[index].collectWrites(&builder)
+            index += 1
+        }
+        let written = Set(builder.writes.map(\.key))
+        let readings = readings.map { (key: RecordKey($0.key), base: $0.value) }.filter {
+            !written.contains($0.key)
+        }
+        commit.request = CommitRequest(
+            id: transaction.id, user: transaction.user, note: transaction.note,
+            metadata: transaction.metadata,
+            writes: builder.writes, readings: readings, blocks: writer)
+    }
+
+    /// Says yes, or throws ``ConflictError`` or ``StorageError``.
+    public func tpcVote(_ transaction: Transaction) throws {
+        guard let request = commit.request, let writer = commit.writer else {
+            throw StorageError.protocolViolation("tpcVote without commit")
+        }
+        if request.writes.isEmpty, request.readings.isEmpty, writer.isEmpty { return }
+        do {
+            commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1)
+        } catch var conflict as ConflictError {
+            conflict.className = known(conflict.oid).map { type(of: $0).className }
+            throw conflict
+        }
+    }
+
+    /// Makes the transaction durable and visible, then marks memory clean.
+    public func tpcFinish(_ transaction: Transaction) throws {
+        if let prepared = commit.prepared {
+            try prepared.finish()
+            commit.committedTID = prepared.tid
+            transaction.tid = max(transaction.tid ?? .zero, prepared.tid)
+        }
+        for file in openFiles.values { file.markStored() }
+        for object in changed {
+            object.status = .saved
+            if let tid = commit.committedTID { object.version = tid }
+        }
+        root.didCommit()
+        clearTransaction()
+    }
+
+    /// Takes everything back.
+    public func tpcAbort(_ transaction: Transaction) throws {
+        commit.prepared?.abort()
+        commit.writer?.discard()
+        commit.prepared = nil
+        commit.writer = nil
+        try revert()
+    }
+
+    /// Memory shows the last committed state of this snapshot again.
+    private func revert() throws {
+        for file in openFiles.values { try file.discard() }
+        let (changed, added) = (self.changed, self.added)
+        clearTransaction()
+        for object in added {
+            if let oid = object.oid {
+                openFiles.removeValue(forKey: oid)?.closeHandle()
+                forget(oid)
+            }
+            object.oid = nil
+            object.connection = nil
+            object.version = nil
+            object.status = .unsaved
+        }
+        for object in changed where object.connection != nil {
+            object.status = .ghost
+            object.didRevert()
+            if object.isSticky { try load(object) }
+        }
+    }
+
+    private func clearTransaction() {
+        let tid = commit.committedTID
+        commit = CommitState()
+        commit.committedTID = tid
+        changed = []
+        added = []
+        readings = [:]
+    }
+}

@@ -1,0 +1,47 @@
+/// A database was asked for something it does not have or may not do.
+public enum DatabaseError: Error, CustomStringConvertible {
+    /// The database was closed.
+    case databaseClosed(path: String)
+    /// The connection was closed; `what` still wanted something of it.
+    case connectionClosed(what: String)
+    /// The connection cannot be closed while it has changes; commit or abort first.
+    case uncommittedChanges(path: String)
+    /// The database cannot be closed while connections are open.
+    case connectionsOpen(path: String, count: Int)
+    /// No object has this number in this snapshot.
+    case missingObject(path: String, oid: OID)
+    /// The root has no such name.
+    case missingName(path: String, name: String)
+    /// The name belongs to an object of another class.
+    case wrongClass(what: String, expected: String, found: String)
+    /// The object's class is not known to this program.
+    case unknownClass(path: String, oid: OID, name: String)
+    /// The object's record cannot be read.
+    case unreadable(path: String, oid: OID, reason: String)
+    /// The object belongs to another connection.
+    case foreignObject(name: String)
+    /// The object is in no database yet; add it to a connection first.
+    case notAdded(name: String)
+
+    /// A sentence for people.
+    public var description: String {
+        switch self {
+        case .databaseClosed(let path): return "\(path): the database is closed"
+        case .connectionClosed(let what): return "\(what): its connection is closed"
+        case .uncommittedChanges(let path):
+            return "\(path): the connection has changes; commit or abort them before closing it"
+        case .connectionsOpen(let path, let count):
+            return "\(path): \(count) connection(s) are open; close them first"
+        case .missingObject(let path, let oid): return "\(path): there is no object \(oid)"
+        case .missingName(let path, let name): return "\(path): there is no \"\(name)\""
+        case .wrongClass(let what, let expected, let found): return "\(what) is a \(found), not a \(expected)"
+        case .unknownClass(let path, let oid, let name):
+            return "\(path): object \(oid) is of class \"\(name)\", which this program does not have"
+        case .unreadable(let path, let oid, let reason):
+            return "\(path): object \(oid) cannot be read: \(reason); run verify"
+        case .foreignObject(let name):
+            return "\(name) belongs to another connection; objects are not shared between them"
+        case .notAdded(let name): return "\(name) is in no database yet; add it to a connection first"
+        }
+    }
+}

@@ -1,0 +1,103 @@
+/// The directory of names: where a program finds its objects again.
+///
+/// Each name is a record of its own, so transactions that add different names
+/// do not conflict, and a directory of any size costs nothing to open.
+public final class Root: PersistentObject {
+    override class var className: String { "zbigdb.Root" }
+    override var isSticky: Bool { true }
+
+    private var pending: [String: PersistentObject?] = [:]
+
+    /// The object called `name`, or nil.
+    ///
+    /// - Throws: ``StorageError``, ``DatabaseError``.
+    /// - Complexity: O(log n) in the number of records.
+    public func object(_ name: String) throws -> PersistentObject? {
+        if let changed = pending[name] { return changed }
+        let connection = try self.openConnection
+        let key = RecordKey(.root, try NameKey.encode(name))
+        guard let record = try connection.snapshot.record(key) else { return nil }
+        return try connection.reference(in: record)
+    }
+
+    /// The array called `name`.
+    ///
+    /// - Throws: ``DatabaseError/missingName(path:name:)``,
+    ///   ``DatabaseError/wrongClass(what:expected:found:)``, ``StorageError``.
+    public func array(_ name: String) throws -> BigArray {
+        guard let object = try object(name) else {
+            throw DatabaseError.missingName(path: try openConnection.path, name: name)
+        }
+        guard let array = object as? BigArray else {
+            throw DatabaseError.wrongClass(
+                what: "\"\(name)\"", expected: BigArray.className, found: type(of: object).className)
+        }
+        try array.activate()
+        return array
+    }
+
+    /// Calls `object` by `name`, and adds it to the database if it is in none.
+    ///
+    /// - Throws: ``StorageError/keyTooLong(length:limit:)``, ``DatabaseError/foreignObject(name:)``.
+    public func set(_ name: String, _ object: PersistentObject) throws {
+        _ = try NameKey.encode(name)
+        try willChange()
+        _ = try openConnection.adopt(object)
+        pending[name] = .some(object)
+    }
+
+    /// Forgets `name`. The object stays as long as something else refers to it.
+    public func remove(_ name: String) throws {
+        guard try object(name) != nil else { return }
+        try willChange()
+        pending[name] = .some(nil)
+    }
+
+    /// All names, in the order of their UTF-8 bytes.
+    ///
+    /// - Complexity: O(n).
+    public func names() throws -> [String] {
+        let connection = try openConnection
+        var names: Set<String> = []
+        var from: [UInt8] = []
+        while true {
+            let page = try connection.snapshot.parts(of: .root, from: from, limit: 1000)
+            for record in page {
+                if let name = NameKey.name(of: record.key.subkey) { names.insert(name) }
+            }
+            guard let last = page.last, page.count == 1000 else { break }
+            from = last.key.subkey + [0]
+        }
+        for (name, object) in pending {
+            if object == nil { names.remove(name) } else { names.insert(name) }
+        }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    private var openConnection: Connection {
+        get throws {
+            guard let connection else { throw DatabaseError.connectionClosed(what: "the root") }
+            return connection
+        }
+    }
+
+    override func collectWrites(_ builder: inout CommitBuilder) throws {
+        let snapshot = try openConnection.snapshot
+        for (name, object) in pending {
+            let key = RecordKey(.root, try NameKey.encode(name))
+            let base = try snapshot.record(key)?.tid
+            guard let object else {
+                if base != nil { builder.writes.append(RecordWrite(key: key, value: nil, base: base)) }
+                continue
+            }
+            var writer = CBORWriter()
+            try ReferenceEncoder(connection: builder.connection).encode(object, into: &writer)
+            builder.writes.append(RecordWrite(key: key, value: .state(writer.bytes), base: base))
+        }
+    }
+
+    override func didRevert() { pending = [:] }
+
+    /// What was pending is stored.
+    func didCommit() { pending = [:] }
+}

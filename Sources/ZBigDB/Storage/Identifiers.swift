@@ -1,0 +1,63 @@
+/// An object's number in its database: 0 is the root, others are never reused
+/// while their object is stored.
+public struct OID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number.
+    public let rawValue: UInt64
+    /// The object with this number.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// The root object.
+    public static let root = OID(rawValue: 0)
+
+    /// Order by number.
+    public static func < (a: OID, b: OID) -> Bool { a.rawValue < b.rawValue }
+    /// The number in hexadecimal.
+    public var description: String { "0x" + String(rawValue, radix: 16) }
+}
+
+/// A transaction's number: microseconds since 1970 (UTC), made strictly
+/// increasing, so that the order of tids is the order of commits and a date is
+/// a place in history.
+public struct TID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    public let rawValue: UInt64
+    /// The transaction with this number.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// Before every transaction.
+    public static let zero = TID(rawValue: 0)
+
+    /// Order by number, which is the order of commits.
+    public static func < (a: TID, b: TID) -> Bool { a.rawValue < b.rawValue }
+    /// The number in hexadecimal, 16 digits.
+    public var description: String {
+        let digits = String(rawValue, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// The number of a stored block record. Never reused.
+struct BlockID: RawRepresentable, Hashable, Comparable, Sendable {
+    let rawValue: UInt64
+    static func < (a: BlockID, b: BlockID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Names a transaction across databases and crashes, before it has a tid.
+public struct TransactionID: Hashable, Sendable, CustomStringConvertible {
+    /// 16 random bytes.
+    public let bytes: [UInt8]
+
+    /// A new, random id.
+    public init() {
+        var generator = SystemRandomNumberGenerator()
+        bytes = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    }
+
+    init?(bytes: [UInt8]) {
+        guard bytes.count == 16 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// The bytes in hexadecimal.
+    public var description: String { bytes.map { hex($0) }.joined() }
+
+    private func hex(_ byte: UInt8) -> String { (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+}

@@ -1,0 +1,205 @@
+internal import Synchronization
+internal import VirtMem
+
+/// Stores a transaction's blocks in the block space, ahead of its commit.
+///
+/// The first few megabytes are only kept: a small transaction writes them
+/// within its commit and costs one flush. A larger one moves them, and all
+/// that follows, in LMDB transactions of bounded size without the commit lock,
+/// each block noted in `pending` until the commit names it.
+final class LMDBBlockWriter: BlockWriter {
+    /// Kept in memory up to this many bytes.
+    static let mostKeptBytes = 8 << 20
+    /// Moved in transactions of about this many bytes.
+    static let batchBytes = 64 << 20
+
+    /// A block record, header and payload, still without an id.
+    struct Kept: Sendable {
+        let record: [UInt8]
+        /// Its place in `writes`.
+        let position: Int
+    }
+
+    /// What the commit needs.
+    struct Contents: Sendable {
+        var writes: [StoredBlockWrite] = []
+        /// Blocks in the file already, listed in `pending`.
+        var written: [BlockID] = []
+        var kept: [Kept] = []
+    }
+
+    private struct State {
+        var contents = Contents()
+        var keptBytes = 0
+        var isBulk = false
+        var open: LMDBWrite?
+        var openBytes = 0
+    }
+
+    private let storage: LMDBStorage
+    private let state = Mutex(State())
+
+    init(_ storage: LMDBStorage) { self.storage = storage }
+
+    func store(_ block: NewBlock) throws(StorageError) {
+        let header = unsafe Self.header(of: block)
+        let key = unsafe RecordKey(block.oid, block: block.number)
+        let base = unsafe block.base
+        guard let header else {
+            if base != nil {
+                state.withLock {
+                    $0.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
+                }
+            }
+            return
+        }
+        let payload = unsafe UnsafeRawBufferPointer(rebasing: block.bytes[0..<header.payloadSize])
+        let address = UInt(bitPattern: payload.baseAddress)
+        let count = payload.count
+        try state.withLock { state in
+            Result { () throws(StorageError) in
+                let payload = unsafe UnsafeRawBufferPointer(
+                    start: UnsafeRawPointer(bitPattern: address), count: count)
+                if !state.isBulk, state.keptBytes + count <= Self.mostKeptBytes {
+                    let record = unsafe header.encoded() + payload
+                    let position = state.contents.writes.count
+                    state.contents.kept.append(Kept(record: record, position: position))
+                    state.keptBytes += record.count
+                    state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
+                    return
+                }
+                if !state.isBulk { try moveKept(&state) }
+                let id = unsafe try put(&state, header.payloadOffset + count) { target in
+                    unsafe target.copyBytes(from: header.encoded())
+                    let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: target[header.payloadOffset...])
+                    unsafe rest.copyMemory(from: payload)
+                }
+                let descriptor = BlockDescriptor(kind: .full, block: id, index: 0)
+                state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: descriptor))
+            }
+        }.get()
+    }
+
+    /// Ends the open batch; returns what there is to commit.
+    func finish() throws(StorageError) -> Contents {
+        try state.withLock { state in
+            Result { () throws(StorageError) -> Contents in
+                try commitBatch(&state)
+                return state.contents
+            }
+        }.get()
+    }
+
+    var isEmpty: Bool { state.withLock { $0.contents.writes.isEmpty } }
+
+    func discard() {
+        state.withLock { state in
+            state.open?.abort()
+            let ids = state.contents.written
+            storage.garbage.withLock { $0 += ids }
+            state = State()
+        }
+    }
+
+    /// The header of a block: trailing zero pages left out; nil for a block of zeros.
+    private static func header(of block: NewBlock) -> ZBlkHeader? {
+        let bytes = unsafe block.bytes
+        var pages = bytes.count / systemPageSize
+        while pages > 0 {
+            let range = ((pages - 1) * systemPageSize)..<(pages * systemPageSize)
+            guard unsafe CRC32C.isZero(UnsafeRawBufferPointer(rebasing: bytes[range])) else { break }
+            pages -= 1
+        }
+        if pages == 0 { return nil }
+        let stored = unsafe UnsafeRawBufferPointer(rebasing: bytes[0..<(pages * systemPageSize)])
+        return unsafe ZBlkHeader(
+            kind: .full, pageSize: systemPageSize, pagesPerBlock: bytes.count / systemPageSize, blockCount: 1,
+            oid: block.oid, firstBlock: block.number,
+            checksums: CRC32C.pages(stored, pageSize: systemPageSize))
+    }
+
+    private func moveKept(_ state: inout State) throws(StorageError) {
+        state.isBulk = true
+        for kept in state.contents.kept {
+            let id = unsafe try put(&state, kept.record.count) { unsafe $0.copyBytes(from: kept.record) }
+            let write = state.contents.writes[kept.position]
+            state.contents.writes[kept.position] = StoredBlockWrite(
+                key: write.key, base: write.base,
+                descriptor: BlockDescriptor(kind: .full, block: id, index: 0))
+        }
+        state.contents.kept = []
+        state.keptBytes = 0
+    }
+
+    /// Writes one record into the open batch, beginning or ending a batch as needed.
+    private func put(_ state: inout State, _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void)
+        throws(StorageError) -> BlockID
+    {
+        if state.openBytes > 0, state.openBytes + size > Self.batchBytes { try commitBatch(&state) }
+        let format = storage.format
+        do throws(WriteFailure) {
+            if state.open == nil {
+                do throws(StorageError) {
+                    try storage.environment.makeRoom(max(size, Self.batchBytes))
+                    state.open = try LMDBWrite(storage.environment)
+                } catch {
+                    throw .failed(error)
+                }
+            }
+            guard let open = state.open, let owner = storage.owner else {
+                throw .failed(.readOnly(path: storage.path))
+            }
+            let transaction = unsafe open.transaction
+            let id = BlockID(
+                rawValue: try unsafe transaction.take(1, from: format.meta, FileFormat.MetaKey.nextBlock))
+            try unsafe transaction.put(format.pending, owner.key(id), [])
+            let target = try unsafe transaction.reserve(format.blocks, id.rawValue.bigEndianBytes, size)
+            unsafe fill(target)
+            state.openBytes += size
+            state.contents.written.append(id)
+            return id
+        } catch {
+            abandonBatch(&state)
+            throw storage.environment.final(error)
+        }
+    }
+
+    private func commitBatch(_ state: inout State) throws(StorageError) {
+        guard let open = state.open.take() else { return }
+        state.openBytes = 0
+        do throws(WriteFailure) {
+            try open.commit()
+        } catch {
+            abandonBatch(&state)
+            throw storage.environment.final(error)
+        }
+    }
+
+    /// After a failure: the batch never happened, so its ids are no garbage. The
+    /// ids written before it are dropped by `discard`; dropping one that is not
+    /// there does nothing.
+    private func abandonBatch(_ state: inout State) {
+        state.open?.abort()
+        state.open = nil
+        state.openBytes = 0
+    }
+}
+
+extension LMDBEnvironment {
+    /// The error a failed write ends in when growing is no way out.
+    func final(_ failure: WriteFailure) -> StorageError {
+        switch failure {
+        case .failed(let error): return error
+        case .mapFull: return .full(path: path, limit: options.maximumSize ?? mapSize)
+        }
+    }
+
+    /// Grows the map, as far as allowed, until `bytes` more surely fit.
+    func makeRoom(_ bytes: Int) throws(StorageError) {
+        let slack = 16 << 20
+        while extent().used + bytes + bytes / 4 + slack > mapSize {
+            if let limit = options.maximumSize, mapSize >= limit { return }
+            try grow()
+        }
+    }
+}

@@ -1,0 +1,358 @@
+internal import CLMDB
+internal import Synchronization
+
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+// Two-phase commit on LMDB.
+//
+//   vote    C is taken, a tid assigned, conflicts are checked, records and log
+//           entry written. As the only participant, the LMDB transaction stays
+//           open: one flush in all. With others, what is to be committed is
+//           stored durably in `prepared` first.
+//   finish  the flip: the LMDB transaction that makes it visible is committed.
+//   abort   the open transaction is dropped, or the entry in `prepared` removed.
+//
+// C is released at the end of finish and abort, or by the death of the process.
+
+extension LMDBStorage {
+    func vote(_ request: CommitRequest, isSole: Bool) throws -> any PreparedCommit {
+        guard let writer = request.blocks as? LMDBBlockWriter else {
+            throw StorageError.protocolViolation("blocks of another storage engine")
+        }
+        if isReadOnly { throw StorageError.readOnly(path: path) }
+        let contents = try writer.finish()
+        let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
+        try environment.makeRoom(keptBytes + 512 * (request.writes.count + contents.writes.count))
+
+        try commitLock.acquire()
+        do {
+            let write = try LMDBWrite(environment)
+            do {
+                return try isSole
+                    ? prepareOpen(request, contents, write) : prepareDurably(request, contents, write)
+            } catch {
+                write.abort()
+                throw error
+            }
+        } catch {
+            commitLock.release()
+            if let failure = error as? WriteFailure { throw environment.final(failure) }
+            throw error
+        }
+    }
+
+    /// The yes of the only participant: everything written, nothing committed.
+    private func prepareOpen(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite
+    )
+        throws -> any PreparedCommit
+    {
+        let transaction = unsafe write.transaction
+        let tid = try unsafe nextTID(transaction)
+        let stage = try unsafe makeStage(request, contents, transaction)
+        try unsafe refuseInDoubt(stage, transaction)
+        try unsafe check(stage.writes, request.readings, transaction)
+        try unsafe apply(stage, tid, transaction)
+        let dropped = unsafe try forgetPending(contents.written, transaction)
+        return OpenCommit(storage: self, tid: tid, write: write, dropped: dropped)
+    }
+
+    /// The yes among several: durable before it is said.
+    private func prepareDurably(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite
+    )
+        throws -> any PreparedCommit
+    {
+        let transaction = unsafe write.transaction
+        let tid = try unsafe nextTID(transaction)
+        let stage = try unsafe makeStage(request, contents, transaction)
+        try unsafe refuseInDoubt(stage, transaction)
+        try unsafe check(stage.writes, request.readings, transaction)
+        try unsafe transaction.put(format.prepared, request.id.bytes, stage.encoded())
+        let dropped = unsafe try forgetPending(contents.written, transaction)
+        try write.commit()
+        forgetGarbage(dropped)
+        return DurableCommit(storage: self, tid: tid, id: request.id)
+    }
+
+    // MARK: Steps
+
+    /// A tid greater than the last, close to the clock.
+    func nextTID(_ transaction: LMDBTransaction) throws -> TID {
+        let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
+        return TID(rawValue: max(clock(), last + 1))
+    }
+
+    /// Gives kept blocks ids and puts them into the block space.
+    private func makeStage(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ transaction: LMDBTransaction
+    ) throws -> Stage {
+        var blocks = contents.writes
+        for kept in contents.kept {
+            let id = BlockID(
+                rawValue: try unsafe transaction.take(1, from: format.meta, FileFormat.MetaKey.nextBlock))
+            let target = try unsafe transaction.reserve(
+                format.blocks, id.rawValue.bigEndianBytes, kept.record.count)
+            unsafe target.copyBytes(from: kept.record)
+            let write = blocks[kept.position]
+            blocks[kept.position] = StoredBlockWrite(
+                key: write.key, base: write.base,
+                descriptor: BlockDescriptor(kind: .full, block: id, index: 0))
+        }
+        let writes =
+            request.writes
+            + blocks.map { RecordWrite(key: $0.key, value: $0.descriptor.map { .block($0) }, base: $0.base) }
+        return Stage(
+            id: request.id, user: request.user, note: request.note, metadata: request.metadata,
+            writes: writes.sorted { $0.key < $1.key })
+    }
+
+    /// Refuses to touch what a transaction in doubt wants to change.
+    private func refuseInDoubt(_ stage: Stage, _ transaction: LMDBTransaction) throws {
+        if try unsafe transaction.statistics(format.prepared).entries == 0 { return }
+        let keys = Set(stage.writes.map(\.key))
+        let cursor = try unsafe transaction.cursor(format.prepared)
+        var entry = unsafe try cursor.first()
+        while let at = unsafe entry {
+            let other = try unsafe self.stage(at.key, Array(at.value))
+            if let key = other.writes.map(\.key).first(where: keys.contains) {
+                throw StorageError.inDoubt(path: path, oid: key.oid, part: key.part, transaction: other.id)
+            }
+            unsafe entry = try cursor.next()
+        }
+    }
+
+    /// Every record must be at the version the transaction started from (H9, H12).
+    private func check(
+        _ writes: [RecordWrite], _ readings: [(key: RecordKey, base: TID?)], _ transaction: LMDBTransaction
+    ) throws {
+        let cursor = try unsafe transaction.cursor(format.records)
+        func check(_ key: RecordKey, _ base: TID?) throws {
+            let current = unsafe try newest(key, cursor)?.tid
+            if current != base {
+                throw ConflictError(
+                    oid: key.oid, className: nil, part: key.part, base: base, current: current)
+            }
+        }
+        for write in writes { try check(write.key, write.base) }
+        for reading in readings { try check(reading.key, reading.base) }
+    }
+
+    private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError)
+        -> (tid: TID, value: UnsafeRawBufferPointer)?
+    {
+        guard let entry = unsafe try cursor.seek(key.encoded(TID(rawValue: .max))),
+            let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
+        else { return nil }
+        return unsafe (tid, entry.value)
+    }
+
+    /// Writes records and log entry, and drops the versions they replace with
+    /// the blocks nobody names any more.
+    private func apply(_ stage: Stage, _ tid: TID, _ transaction: LMDBTransaction) throws {
+        var changes = ChangeSet()
+        do {
+            let cursor = try unsafe transaction.cursor(format.records)
+            for write in stage.writes {
+                if let (_, old) = unsafe try newest(write.key, cursor) {
+                    let block = unsafe (try? RecordValue(decoding: Array(old)))?.referencedBlock
+                    try cursor.delete()
+                    if let block {
+                        try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
+                    }
+                }
+                if let value = write.value {
+                    try unsafe transaction.put(format.records, write.key.encoded(tid), value.encoded())
+                }
+                changes.insert(write.key)
+            }
+        }
+        let record = TransactionRecord(
+            tid: tid, id: stage.id, user: stage.user, note: stage.note, metadata: stage.metadata,
+            changes: changes)
+        try unsafe transaction.put(format.transactions, tid.rawValue.bigEndianBytes, record.encoded())
+        try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.lastTID, tid.rawValue)
+        try unsafe pruneLog(transaction)
+    }
+
+    /// Keeps the log at its limit. Two entries a commit are enough to shrink it.
+    private func pruneLog(_ transaction: LMDBTransaction) throws {
+        for _ in 0..<2 {
+            guard try unsafe transaction.statistics(format.transactions).entries > logLimit else { return }
+            let cursor = try unsafe transaction.cursor(format.transactions)
+            guard let oldest = unsafe try cursor.first() else { return }
+            let tid = unsafe UInt64(bigEndianBytes: oldest.key[...])
+            try cursor.delete()
+            try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.logStart, tid)
+        }
+    }
+
+    /// Takes the transaction's blocks off `pending`, and uses the occasion to
+    /// drop abandoned ones. Returns those.
+    private func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws -> [BlockID] {
+        guard let owner else { throw StorageError.readOnly(path: path) }
+        for id in written { try unsafe transaction.delete(format.pending, owner.key(id)) }
+        let abandoned = garbage.withLock { Array($0.prefix(1024)) }
+        try unsafe dropGarbage(transaction, abandoned)
+        return abandoned
+    }
+
+    /// Abandoned blocks that are gone for good.
+    fileprivate func forgetGarbage(_ dropped: [BlockID]) {
+        if dropped.isEmpty { return }
+        let gone = Set(dropped)
+        garbage.withLock { $0.removeAll { gone.contains($0) } }
+    }
+
+    // MARK: Decisions
+
+    func outcome(of id: TransactionID) throws(StorageError) -> TransactionOutcome {
+        let format = self.format
+        return unsafe try environment.read { transaction throws(StorageError) in
+            if let value = unsafe try transaction.get(format.outcomes, id.bytes), value.count == 8 {
+                return unsafe .committed(
+                    TID(rawValue: UInt64(littleEndian: value.loadUnaligned(as: UInt64.self))))
+            }
+            return unsafe try transaction.get(format.prepared, id.bytes) != nil ? .inDoubt : .aborted
+        }
+    }
+
+    func inDoubt() throws(StorageError) -> [TransactionID] {
+        // With C held, no prepared transaction can belong to a process at work.
+        try commitLock.acquire()
+        defer { commitLock.release() }
+        let format = self.format
+        return unsafe try environment.read { transaction throws(StorageError) in
+            var found: [TransactionID] = []
+            let cursor = try unsafe transaction.cursor(format.prepared)
+            var entry = unsafe try cursor.first()
+            while let at = unsafe entry {
+                if let id = unsafe TransactionID(bytes: at.key) { found.append(id) }
+                unsafe entry = try cursor.next()
+            }
+            return found
+        }
+    }
+
+    func resolve(_ id: TransactionID, commit: Bool) throws {
+        if isReadOnly { throw StorageError.readOnly(path: path) }
+        try commitLock.acquire()
+        defer { commitLock.release() }
+        try decide(id, tid: nil, commit: commit)
+    }
+
+    /// Commits or drops a prepared transaction. C is held.
+    fileprivate func decide(_ id: TransactionID, tid: TID?, commit: Bool) throws(StorageError) {
+        try environment.makeRoom(1 << 20)
+        do {
+            let write = try LMDBWrite(environment)
+            defer { write.abort() }
+            let transaction = unsafe write.transaction
+            guard let value = unsafe try transaction.get(format.prepared, id.bytes) else { return }
+            let stage = try unsafe self.stage(id.bytes, Array(value))
+            try unsafe transaction.delete(format.prepared, id.bytes)
+            if commit {
+                let tid = try unsafe tid ?? nextTID(transaction)
+                try unsafe apply(stage, tid, transaction)
+                try unsafe transaction.setCounter(format.outcomes, id.bytes, tid.rawValue)
+            } else {
+                for block in stage.writes.compactMap({ $0.value?.referencedBlock }) {
+                    try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
+                }
+            }
+            try write.commit()
+        } catch let failure as WriteFailure {
+            throw environment.final(failure)
+        } catch let error as StorageError {
+            throw error
+        } catch {
+            throw .corrupt(path: path, what: "the prepared transaction \(id): \(error)")
+        }
+    }
+
+    private func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
+        guard let id = TransactionID(bytes: id), let stage = try? Stage(id, decoding: bytes) else {
+            throw StorageError.corrupt(path: path, what: "a prepared transaction cannot be read")
+        }
+        return stage
+    }
+
+    /// Microseconds since 1970.
+    private func clock() -> UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    }
+}
+
+/// A vote whose LMDB transaction is open. Bound to the thread that voted.
+private final class OpenCommit: PreparedCommit {
+    let tid: TID
+    private let storage: LMDBStorage
+    private var write: LMDBWrite?
+    private let dropped: [BlockID]
+    private let thread = pthread_self()
+
+    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, dropped: [BlockID]) {
+        self.storage = storage
+        self.tid = tid
+        self.write = write
+        self.dropped = dropped
+    }
+
+    deinit { abort() }
+
+    func finish() throws(StorageError) {
+        guard pthread_equal(thread, pthread_self()) != 0 else {
+            throw .protocolViolation("tpcVote and tpcFinish must be called on one thread")
+        }
+        guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
+        defer { storage.commitLock.release() }
+        do throws(WriteFailure) {
+            try write.commit()
+        } catch {
+            throw storage.environment.final(error)
+        }
+        storage.forgetGarbage(dropped)
+    }
+
+    func abort() {
+        guard let write = write.take() else { return }
+        write.abort()
+        storage.commitLock.release()
+    }
+}
+
+/// A vote that is on the disk.
+private final class DurableCommit: PreparedCommit {
+    let tid: TID
+    private let storage: LMDBStorage
+    private let id: TransactionID
+    private var isOpen = true
+
+    init(storage: LMDBStorage, tid: TID, id: TransactionID) {
+        self.storage = storage
+        self.tid = tid
+        self.id = id
+    }
+
+    deinit { abort() }
+
+    func finish() throws(StorageError) {
+        guard isOpen else { throw .protocolViolation("tpcFinish without a vote") }
+        isOpen = false
+        // If the flip fails the transaction stays prepared, to be decided later.
+        defer { storage.commitLock.release() }
+        try storage.decide(id, tid: tid, commit: true)
+    }
+
+    func abort() {
+        guard isOpen else { return }
+        isOpen = false
+        defer { storage.commitLock.release() }
+        // Not dropped now means in doubt, and `resolve` drops it.
+        try? storage.decide(id, tid: tid, commit: false)
+    }
+}

@@ -1,0 +1,257 @@
+internal import CLMDB
+internal import Synchronization
+
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+/// An open LMDB file: the map, its growth, and transactions on it.
+///
+/// The file's places are published as offsets from the start of the file, so
+/// that they can be mapped through ``descriptor``.
+@safe
+final class LMDBEnvironment: Sendable {
+    struct Options: Sendable {
+        var isReadOnly = false
+        var mapSize = 1 << 40
+        var maximumSize: Int?
+        var maximumReaders = 1022
+        var durability = Durability.full
+    }
+
+    let path: String
+    let options: Options
+    let gate = ReadWriteGate()
+    nonisolated(unsafe) private let env: OpaquePointer
+    private let identity: FileIdentity
+    /// Counts the moves of the map: cursors of an older generation are stale.
+    private let generationCount = Atomic<Int>(0)
+    private let mapBase = Atomic<UInt>(0)
+
+    var generation: Int { generationCount.load(ordering: .acquiring) }
+
+    /// The data file's descriptor, for mapping and for byte locks.
+    var descriptor: Int32 {
+        var fd: Int32 = -1
+        unsafe mdb_env_get_fd(env, &fd)
+        return fd
+    }
+
+    /// Opens the file, or makes it if `create`.
+    init(_ path: String, _ options: Options, create: Bool) throws(StorageError) {
+        self.path = path
+        self.options = options
+        try Self.checkPath(path, create: create)
+        unsafe env = try Self.open(path, options)
+        var fd: Int32 = -1
+        unsafe mdb_env_get_fd(env, &fd)
+        do throws(StorageError) {
+            identity = try FileIdentity.claim(fd, path)
+        } catch {
+            unsafe mdb_env_close(env)
+            throw error
+        }
+        var dead: Int32 = 0
+        unsafe mdb_reader_check(env, &dead)
+    }
+
+    deinit {
+        unsafe mdb_env_close(env)
+        identity.release()
+    }
+
+    private static func open(_ path: String, _ options: Options) throws(StorageError) -> OpaquePointer {
+        var flags = UInt32(MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD)
+        if options.isReadOnly { flags |= UInt32(MDB_RDONLY) }
+        switch options.durability {
+        case .full: break
+        case .noMetaSync: flags |= UInt32(MDB_NOMETASYNC)
+        case .none: flags |= UInt32(MDB_NOSYNC)
+        }
+        var size = min(options.mapSize, options.maximumSize ?? .max)
+        while true {
+            var env: OpaquePointer?
+            var code = unsafe mdb_env_create(&env)
+            guard code == 0, let handle = unsafe env else {
+                throw LMDBCode.error(code, path, "making an LMDB environment")
+            }
+            unsafe mdb_env_set_maxdbs(handle, 16)
+            unsafe mdb_env_set_maxreaders(handle, UInt32(options.maximumReaders))
+            unsafe mdb_env_set_mapsize(handle, size)
+            code = unsafe mdb_env_open(handle, path, flags, 0o644)
+            if code == 0 { return unsafe handle }
+            unsafe mdb_env_close(handle)
+            // Where address space is limited, a smaller map does; it grows later.
+            guard code == ENOMEM, size > 1 << 28 else {
+                throw LMDBCode.error(code, path, "opening the database")
+            }
+            size /= 4
+        }
+    }
+
+    /// Tells apart what LMDB would answer with one code.
+    private static func checkPath(_ path: String, create: Bool) throws(StorageError) {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else {
+            let code = errno
+            if code == ENOENT, create { return }
+            throw LMDBCode.error(code, path, "opening the database")
+        }
+        if status.st_mode & S_IFMT == S_IFDIR { throw .notADatabase(path: path, reason: "it is a folder") }
+        if status.st_mode & S_IFMT != S_IFREG {
+            throw .notADatabase(path: path, reason: "it is no regular file")
+        }
+        if FileIdentity.isClaimed(status) { throw .alreadyOpen(path: path) }
+        if status.st_size == 0, !create { throw .notADatabase(path: path, reason: "it is empty") }
+    }
+
+    // MARK: Transactions
+
+    /// Begins a read transaction, which pins what it sees.
+    func beginRead() throws(StorageError) -> OpaquePointer {
+        unsafe try begin(UInt32(MDB_RDONLY), "opening a snapshot")
+    }
+
+    /// Begins a write transaction, waiting for the writer of any process. The
+    /// caller is inside the gate until it has ended.
+    func beginWrite() throws(StorageError) -> OpaquePointer {
+        if options.isReadOnly { throw .readOnly(path: path) }
+        gate.enter()
+        do throws(StorageError) {
+            return unsafe try begin(0, "beginning to write", isInside: true)
+        } catch {
+            gate.leave()
+            throw error
+        }
+    }
+
+    private func begin(_ flags: UInt32, _ doing: String, isInside: Bool = false) throws(StorageError)
+        -> OpaquePointer
+    {
+        while true {
+            var txn: OpaquePointer?
+            if !isInside { gate.enter() }
+            let code = unsafe mdb_txn_begin(env, nil, flags, &txn)
+            if !isInside { gate.leave() }
+            if code == 0, let txn = unsafe txn { return unsafe txn }
+            guard code == MDB_MAP_RESIZED else { throw LMDBCode.error(code, path, doing) }
+            // Another process has grown the file past our map.
+            if isInside { gate.leave() }
+            defer { if isInside { gate.enter() } }
+            try moveMap(to: 0)
+        }
+    }
+
+    /// Doubles the map. The caller has no transaction open that writes.
+    func grow() throws(StorageError) {
+        var info = unsafe MDB_envinfo()
+        unsafe mdb_env_info(env, &info)
+        let limit = options.maximumSize ?? .max
+        let size = unsafe min(info.me_mapsize * 2, limit)
+        guard unsafe size > info.me_mapsize else { throw .full(path: path, limit: limit) }
+        try moveMap(to: size)
+    }
+
+    private func moveMap(to size: Int) throws(StorageError) {
+        try gate.exclusive { () throws(StorageError) in
+            if size > 0 {
+                // LMDB unmaps before it maps: see first whether there is room.
+                let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+                guard let trial = unsafe mmap(nil, size, PROT_NONE, flags, -1, 0), unsafe trial != MAP_FAILED
+                else {
+                    throw .full(path: path, limit: size / 2)
+                }
+                unsafe munmap(trial, size)
+            }
+            let code = unsafe mdb_env_set_mapsize(env, size)
+            if code != 0 { throw LMDBCode.error(code, path, "growing the map") }
+            generationCount.wrappingAdd(1, ordering: .acquiringAndReleasing)
+            mapBase.store(0, ordering: .releasing)
+        }
+    }
+
+    // MARK: Places
+
+    /// The offset in the file of memory that a transaction returned, or nil if
+    /// LMDB's page header is not where it was found when the file was opened.
+    ///
+    /// A value that fills pages of its own begins 16 bytes into the first; the 8
+    /// bytes before it begin with that page's number.
+    func fileOffset(of value: UnsafeRawBufferPointer) -> Int? {
+        guard let address = value.baseAddress else { return nil }
+        let base = mapBase.load(ordering: .acquiring)
+        if base != 0 { return Int(UInt(bitPattern: address) - base) }
+        let page = unsafe (address - 16).loadUnaligned(as: UInt.self)
+        let (offset, overflow) = page.multipliedReportingOverflow(by: UInt(pageSize))
+        guard !overflow, offset < UInt(Int.max / 2), UInt(bitPattern: address) > offset + 16 else {
+            return nil
+        }
+        return Int(offset) + 16
+    }
+
+    /// Sets where the map begins, once an offset is proven.
+    func setMapBase(_ value: UnsafeRawBufferPointer, isAt offset: Int) {
+        guard let address = value.baseAddress else { return }
+        mapBase.store(UInt(bitPattern: address) - UInt(offset), ordering: .releasing)
+    }
+
+    /// LMDB's page size.
+    var pageSize: Int {
+        var stat = MDB_stat()
+        unsafe mdb_env_stat(env, &stat)
+        return Int(stat.ms_psize)
+    }
+
+    /// Bytes of the map.
+    var mapSize: Int {
+        var info = unsafe MDB_envinfo()
+        unsafe mdb_env_info(env, &info)
+        return unsafe info.me_mapsize
+    }
+
+    /// The bytes of the file that are in use, and its length.
+    func extent() -> (used: Int, length: Int) {
+        var info = unsafe MDB_envinfo()
+        unsafe mdb_env_info(env, &info)
+        var status = stat()
+        unsafe fstat(descriptor, &status)
+        return unsafe ((info.me_last_pgno + 1) * pageSize, Int(status.st_size))
+    }
+
+    /// Cuts or extends the file; false if the system refuses.
+    func setLength(_ length: Int) -> Bool { ftruncate(descriptor, off_t(length)) == 0 }
+
+    /// Flushes what durability levels below full have not.
+    func sync() throws(StorageError) {
+        if options.isReadOnly { return }
+        let code = unsafe mdb_env_sync(env, 1)
+        if code != 0 { throw LMDBCode.error(code, path, "flushing") }
+    }
+}
+
+/// The files this process has open, by device and inode: LMDB must not open
+/// one twice.
+struct FileIdentity: Hashable, Sendable {
+    private static let claimed = Mutex<Set<FileIdentity>>([])
+
+    private let device: UInt
+    private let inode: UInt
+
+    private init(_ status: stat) {
+        device = UInt(status.st_dev)
+        inode = UInt(status.st_ino)
+    }
+
+    static func isClaimed(_ status: stat) -> Bool { claimed.withLock { $0.contains(FileIdentity(status)) } }
+
+    static func claim(_ descriptor: Int32, _ path: String) throws(StorageError) -> FileIdentity {
+        var status = stat()
+        unsafe fstat(descriptor, &status)
+        let identity = FileIdentity(status)
+        let isNew = claimed.withLock { $0.insert(identity).inserted }
+        guard isNew else { throw .alreadyOpen(path: path) }
+        return identity
+    }
+
+    func release() { _ = Self.claimed.withLock { $0.remove(self) } }
+}

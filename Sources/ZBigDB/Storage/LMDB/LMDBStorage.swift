@@ -1,0 +1,168 @@
+internal import CLMDB
+internal import Synchronization
+internal import VirtMem
+
+/// The embedded storage engine: records and blocks in one LMDB file.
+final class LMDBStorage: RecordStorage {
+    let environment: LMDBEnvironment
+    let format: FileFormat
+    let commitLock: CommitLock
+    let owner: OwnerSlot?
+    /// Bytes in a block of arrays made without another wish.
+    let blockSize: Int
+    /// How many entries the transactions log keeps.
+    let logLimit: Int
+    /// Whether blocks can be mapped from the file.
+    let isZeroCopy: Bool
+    /// Whether the checksums of a block are checked before it is mapped.
+    let verifiesOnLoad: Bool
+    /// Blocks written and abandoned: the next transaction that writes drops them.
+    let garbage = Mutex<[BlockID]>([])
+    private let oids = Mutex(OIDRange())
+
+    private struct OIDRange {
+        var next: UInt64 = 0
+        var end: UInt64 = 0
+        var lastBatch = 0
+    }
+
+    struct Options: Sendable {
+        var environment = LMDBEnvironment.Options()
+        var create = false
+        /// The block size of a new database.
+        var blockSize = 2 << 20
+        var logLimit = 100_000
+        var allowsZeroCopy = true
+        var verifiesOnLoad = false
+    }
+
+    var path: String { environment.path }
+    var isReadOnly: Bool { environment.options.isReadOnly }
+
+    init(_ path: String, _ options: Options) throws(StorageError) {
+        let blockSize = options.blockSize
+        guard blockSize > 0, blockSize % systemPageSize == 0, blockSize <= 1 << 30 else {
+            throw .protocolViolation(
+                "block size \(blockSize): choose a multiple of \(systemPageSize) bytes up to 1 GiB")
+        }
+        environment = try LMDBEnvironment(path, options.environment, create: options.create)
+        if let opened = try FileFormat.open(environment) {
+            format = opened
+        } else if options.create, !options.environment.isReadOnly {
+            format = try FileFormat.create(environment, blockSize: blockSize)
+        } else {
+            throw .notADatabase(path: path, reason: "it is an LMDB file without content")
+        }
+        logLimit = options.logLimit
+        verifiesOnLoad = options.verifiesOnLoad
+        commitLock = CommitLock(environment.descriptor, path: path)
+        try LengthCheck.run(environment, format)
+
+        let meta = format.meta
+        let environment = self.environment
+        let allowsZeroCopy = options.allowsZeroCopy
+        let (size, holds) = unsafe try environment.read { transaction throws(StorageError) in
+            let size = try unsafe Int(transaction.counter(meta, FileFormat.MetaKey.blockSize))
+            guard allowsZeroCopy else { return (size, false) }
+            return (size, try unsafe PayloadProbe.holds(environment, transaction, meta))
+        }
+        self.blockSize = size
+        isZeroCopy = holds
+        owner = options.environment.isReadOnly ? nil : try OwnerSlot(environment.descriptor, path: path)
+        if owner != nil { try dropPendingOfTheDead() }
+    }
+
+    deinit { try? dropGarbage() }
+
+    // MARK: Snapshots
+
+    func openSnapshot() throws(StorageError) -> any StorageSnapshot { try LMDBSnapshot(self) }
+
+    // MARK: Object numbers
+
+    /// Numbers are taken from the file in batches that grow with use, so that
+    /// few commits pay for it. A batch not used up is a gap, nothing else.
+    func reserveOIDs(_ count: Int) throws(StorageError) -> Range<UInt64> {
+        let ready = oids.withLock { range -> Range<UInt64>? in
+            guard range.end - range.next >= UInt64(count) else { return nil }
+            defer { range.next += UInt64(count) }
+            return range.next..<(range.next + UInt64(count))
+        }
+        if let ready { return ready }
+        let batch = oids.withLock { range in
+            range.lastBatch = min(max(range.lastBatch * 4, 64), 1 << 16)
+            return max(range.lastBatch, count)
+        }
+        let meta = format.meta
+        let first = unsafe try environment.write { transaction throws(WriteFailure) in
+            try unsafe transaction.take(batch, from: meta, FileFormat.MetaKey.nextOID)
+        }
+        return oids.withLock { range in
+            // Another thread may have fetched a batch too: the rest of ours becomes the range.
+            range.next = first + UInt64(count)
+            range.end = first + UInt64(batch)
+            return first..<(first + UInt64(count))
+        }
+    }
+
+    // MARK: Blocks written ahead
+
+    func makeBlockWriter() -> any BlockWriter { LMDBBlockWriter(self) }
+
+    /// Removes what processes that died had written ahead of a commit that never came.
+    private func dropPendingOfTheDead() throws(StorageError) {
+        let format = self.format
+        let descriptor = environment.descriptor
+        let dead = unsafe try environment.read { transaction throws(StorageError) -> [([UInt8], BlockID)] in
+            var found: [([UInt8], BlockID)] = []
+            let cursor = try unsafe transaction.cursor(format.pending)
+            var entry = unsafe try cursor.first()
+            while let at = unsafe entry {
+                if let (slot, block) = unsafe OwnerSlot.decode(at.key), !OwnerSlot.isAlive(slot, descriptor) {
+                    unsafe found.append((at.key, block))
+                }
+                unsafe entry = try cursor.next()
+            }
+            return found
+        }
+        // In pieces, so that no transaction grows with what was left behind.
+        for start in stride(from: 0, to: dead.count, by: 4096) {
+            let piece = dead[start..<min(start + 4096, dead.count)]
+            unsafe try environment.write { transaction throws(WriteFailure) in
+                for (key, block) in piece {
+                    try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
+                    try unsafe transaction.delete(format.pending, key)
+                }
+            }
+        }
+    }
+
+    /// Removes abandoned blocks within a transaction that writes anyway.
+    func dropGarbage(_ transaction: LMDBTransaction, _ ids: [BlockID]) throws(WriteFailure) {
+        for id in ids {
+            try unsafe transaction.delete(format.blocks, id.rawValue.bigEndianBytes)
+            if let owner { try unsafe transaction.delete(format.pending, owner.key(id)) }
+        }
+    }
+
+    private func dropGarbage() throws(StorageError) {
+        let ids = garbage.withLock { $0 }
+        if ids.isEmpty { return }
+        unsafe try environment.write { transaction throws(WriteFailure) in
+            try unsafe dropGarbage(transaction, ids)
+        }
+    }
+}
+
+extension LMDBEnvironment {
+    /// Runs `body` in a read transaction of its own.
+    func read<R>(_ body: (LMDBTransaction) throws(StorageError) -> R) throws(StorageError) -> R {
+        let transaction = unsafe LMDBTransaction(pointer: try beginRead(), path: path)
+        gate.enter()
+        defer {
+            unsafe transaction.abort()
+            gate.leave()
+        }
+        return try unsafe body(transaction)
+    }
+}

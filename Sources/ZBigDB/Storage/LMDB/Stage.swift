@@ -1,0 +1,51 @@
+/// What a commit is going to write, in the form `prepared` stores.
+struct Stage: Sendable {
+    let id: TransactionID
+    let user: String
+    let note: String
+    let metadata: [String: String]
+    /// Ascending by key.
+    let writes: [RecordWrite]
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.string(user)
+        writer.string(note)
+        writer.number(UInt64(metadata.count))
+        for (name, value) in metadata {
+            writer.string(name)
+            writer.string(value)
+        }
+        writer.number(UInt64(writes.count))
+        for write in writes {
+            writer.integer(write.key.oid.rawValue)
+            writer.counted(write.key.subkey)
+            writer.counted(write.value?.encoded() ?? [])
+        }
+        return writer.bytes
+    }
+}
+
+extension Stage {
+    init(_ id: TransactionID, decoding bytes: [UInt8]) throws(ByteReader.Malformed) {
+        var reader = ByteReader(bytes)
+        self.id = id
+        user = try reader.string()
+        note = try reader.string()
+        var metadata: [String: String] = [:]
+        for _ in 0..<(try reader.count()) {
+            let name = try reader.string()
+            metadata[name] = try reader.string()
+        }
+        self.metadata = metadata
+        var writes: [RecordWrite] = []
+        for _ in 0..<(try reader.count()) {
+            let key = RecordKey(OID(rawValue: try reader.integer()), try reader.counted())
+            let value = try reader.counted()
+            writes.append(
+                RecordWrite(
+                    key: key, value: value.isEmpty ? nil : try RecordValue(decoding: value), base: nil))
+        }
+        self.writes = writes
+    }
+}

@@ -1,0 +1,101 @@
+/// What a record is about: an object's own state (empty subkey), or a part of
+/// it: a block of an array (8 bytes, big endian), an entry of a map (its
+/// encoded key). The subkeys of one object must not be prefixes of each other.
+struct RecordKey: Hashable, Comparable, Sendable {
+    let oid: OID
+    let subkey: [UInt8]
+
+    init(_ oid: OID, _ subkey: [UInt8] = []) {
+        self.oid = oid
+        self.subkey = subkey
+    }
+
+    init(_ oid: OID, block: Int) { self.init(oid, UInt64(block).bigEndianBytes) }
+
+    /// The block number, if the subkey has the form of one.
+    var block: Int? {
+        guard subkey.count == 8 else { return nil }
+        return Int(exactly: UInt64(bigEndianBytes: subkey[...]))
+    }
+
+    static func < (a: RecordKey, b: RecordKey) -> Bool {
+        a.oid != b.oid ? a.oid < b.oid : a.subkey.lexicographicallyPrecedes(b.subkey)
+    }
+
+    /// LMDB's limit for a key is 511 bytes; oid and tid take 16.
+    static let longestSubkey = 511 - 16
+
+    /// The stored key of version `tid`: oid, subkey, then the complement of the
+    /// tid, so that newer versions come first.
+    func encoded(_ tid: TID) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(16 + subkey.count)
+        bytes += oid.rawValue.bigEndianBytes
+        bytes += subkey
+        bytes += (~tid.rawValue).bigEndianBytes
+        return bytes
+    }
+
+    /// Reads a stored key; nil if it is none.
+    static func decode(_ bytes: [UInt8]) -> (key: RecordKey, tid: TID)? {
+        guard bytes.count >= 16 else { return nil }
+        let oid = OID(rawValue: UInt64(bigEndianBytes: bytes[0..<8]))
+        let tid = TID(rawValue: ~UInt64(bigEndianBytes: bytes[(bytes.count - 8)...]))
+        return (RecordKey(oid, Array(bytes[8..<(bytes.count - 8)])), tid)
+    }
+
+    /// The part in words, for messages.
+    var part: String {
+        if subkey.isEmpty { return "its state" }
+        if let text = NameKey.name(of: subkey) { return "entry \"\(text)\"" }
+        if let block { return "block \(block)" }
+        return "entry \(subkey)"
+    }
+}
+
+/// Names as subkeys: a tag, the UTF-8 bytes with 0 written as 0 255, and 0 0
+/// at the end. Byte order is the order of the names, and no key is a prefix of
+/// another.
+enum NameKey {
+    private static let tag: UInt8 = 0x53
+
+    static func encode(_ name: String) throws(StorageError) -> [UInt8] {
+        var bytes: [UInt8] = [tag]
+        for byte in name.utf8 {
+            bytes.append(byte)
+            if byte == 0 { bytes.append(0xff) }
+        }
+        bytes += [0, 0]
+        guard bytes.count <= RecordKey.longestSubkey else {
+            throw .keyTooLong(length: bytes.count, limit: RecordKey.longestSubkey)
+        }
+        return bytes
+    }
+
+    static func name(of subkey: [UInt8]) -> String? {
+        guard subkey.count >= 3, subkey[0] == tag, subkey.suffix(2) == [0, 0] else { return nil }
+        var bytes: [UInt8] = []
+        var index = 1
+        while index < subkey.count - 2 {
+            bytes.append(subkey[index])
+            index += subkey[index] == 0 ? 2 : 1
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}
+
+extension UInt64 {
+    var bigEndianBytes: [UInt8] {
+        let value = self
+        return unsafe [UInt8](unsafeUninitializedCapacity: 8) { buffer, count in
+            for index in 0..<8 {
+                unsafe buffer[index] = UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * index))
+            }
+            count = 8
+        }
+    }
+
+    init(bigEndianBytes bytes: ArraySlice<UInt8>) {
+        self = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}

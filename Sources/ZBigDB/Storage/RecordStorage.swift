@@ -1,0 +1,147 @@
+internal import VirtMem
+
+/// What the layers above need of a storage engine: versioned records, blocks
+/// named by ids, and an atomic commit. A snapshot is a number, blocks are
+/// written ahead of the commit that names them, look-ups can be batched:
+/// nothing here assumes that the engine is LMDB or on this machine.
+protocol RecordStorage: AnyObject, Sendable {
+    var path: String { get }
+    var isReadOnly: Bool { get }
+
+    /// The database as its last committed transaction left it.
+    func openSnapshot() throws(StorageError) -> any StorageSnapshot
+
+    /// Object numbers nobody else gets.
+    func reserveOIDs(_ count: Int) throws(StorageError) -> Range<UInt64>
+
+    /// Collects the blocks of one transaction.
+    func makeBlockWriter() -> any BlockWriter
+
+    /// Checks a transaction for conflicts and gets it ready, holding the commit
+    /// lock until the result is finished or aborted. If `isSole`, it need not
+    /// outlive a crash before ``PreparedCommit/finish()``; otherwise it does.
+    ///
+    /// - Throws: ``ConflictError``, ``StorageError``.
+    func vote(_ request: CommitRequest, isSole: Bool) throws -> any PreparedCommit
+
+    /// What became of a transaction that had other participants.
+    func outcome(of id: TransactionID) throws(StorageError) -> TransactionOutcome
+    /// Transactions that said yes and whose process died before the decision.
+    func inDoubt() throws(StorageError) -> [TransactionID]
+    /// Decides a transaction that is in doubt.
+    func resolve(_ id: TransactionID, commit: Bool) throws
+}
+
+/// The database at one tid. Usable from any thread.
+protocol StorageSnapshot: AnyObject, Sendable {
+    var tid: TID { get }
+
+    /// The newest version of a record at this snapshot.
+    func record(_ key: RecordKey) throws(StorageError) -> StoredRecord?
+    /// Up to `limit` parts of an object in key order, from `from` on; never its own state.
+    func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord]
+    /// What changed after `since`; nil if the log no longer goes back that far.
+    func changes(since: TID, excluding own: TID?) throws(StorageError) -> ChangeSet?
+    /// Where the blocks of an array can be mapped from.
+    func sources(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) -> [BlockSource]
+    /// Runs `body` with a block's stored bytes, which may be fewer than the block has.
+    func withBlock<R>(_ oid: OID, _ block: Int, _ body: (StoredBlock?) throws -> R) throws -> R
+    /// Up to `limit` entries of the log, newest first, before `before`.
+    func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord]
+}
+
+/// A version of a record.
+struct StoredRecord: Equatable, Sendable {
+    let key: RecordKey
+    let tid: TID
+    let value: RecordValue
+}
+
+/// A block's stored bytes; zeros follow them. Valid during the call that hands it out.
+@unsafe
+struct StoredBlock {
+    let tid: TID
+    let header: ZBlkHeader
+    /// The whole record, header and payload.
+    let record: UnsafeRawBufferPointer
+    /// The payload.
+    let bytes: UnsafeRawBufferPointer
+}
+
+/// One change of a record.
+struct RecordWrite: Sendable {
+    let key: RecordKey
+    /// The new value; nil removes the record.
+    let value: RecordValue?
+    /// The version this transaction started from; nil if there was none.
+    let base: TID?
+}
+
+/// What a transaction wants to commit.
+struct CommitRequest: Sendable {
+    let id: TransactionID
+    let user: String
+    let note: String
+    let metadata: [String: String]
+    let writes: [RecordWrite]
+    /// Records that must still be at the version read (H12).
+    let readings: [(key: RecordKey, base: TID?)]
+    let blocks: any BlockWriter
+}
+
+/// A transaction that may no longer fail for a reason that could have been found.
+protocol PreparedCommit: AnyObject {
+    var tid: TID { get }
+    /// The flip: makes the transaction durable and visible, and releases the commit lock.
+    func finish() throws(StorageError)
+    /// Forgets it and releases the commit lock.
+    func abort()
+}
+
+/// Stores the blocks of one transaction ahead of its commit.
+protocol BlockWriter: AnyObject, Sendable {
+    /// Takes a block; its id becomes known at the latest at vote.
+    func store(_ block: NewBlock) throws(StorageError)
+    /// Whether it took nothing.
+    var isEmpty: Bool { get }
+    /// Drops everything it stored.
+    func discard()
+}
+
+/// A block to store. The bytes are read during the call only.
+@unsafe
+struct NewBlock {
+    let oid: OID
+    let number: Int
+    /// Nil if the block did not exist before.
+    let base: TID?
+    let bytes: UnsafeRawBufferPointer
+}
+
+/// A block that a ``BlockWriter`` took: its record-to-be.
+struct StoredBlockWrite: Sendable {
+    let key: RecordKey
+    let base: TID?
+    /// Nil for a block of zeros: the record goes.
+    let descriptor: BlockDescriptor?
+}
+
+/// What became of a transaction.
+public enum TransactionOutcome: Equatable, Sendable {
+    /// Committed as this transaction.
+    case committed(TID)
+    /// Aborted, or never seen.
+    case aborted
+    /// It said yes, and nobody has decided yet.
+    case inDoubt
+}
+
+/// What a commit survives.
+public enum Durability: String, Sendable, CaseIterable {
+    /// A commit that returned survives a power cut. The default.
+    case full
+    /// A power cut may undo the last commits, whole ones, in order.
+    case noMetaSync
+    /// A power cut may damage the database. For data that can be made again.
+    case none
+}

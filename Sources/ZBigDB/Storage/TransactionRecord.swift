@@ -1,0 +1,66 @@
+/// An entry of the transactions log: who, when, why, and what changed.
+public struct TransactionRecord: Sendable, Equatable {
+    /// The transaction's number, which is also its time.
+    public internal(set) var tid: TID
+    /// The id it had before it got a tid.
+    public let id: TransactionID
+    /// Who made it; may be empty.
+    public let user: String
+    /// Why; may be empty.
+    public let note: String
+    /// Further facts, by name.
+    public let metadata: [String: String]
+    let changes: ChangeSet
+
+    /// How many objects it changed, arrays by their blocks counted once.
+    public var changedObjects: Int { changes.objects.count }
+    /// How many blocks of arrays it changed.
+    public var changedBlocks: Int { changes.objects.values.reduce(0) { $0 + $1.blocks.count } }
+
+    private static let version: UInt8 = 1
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.byte(Self.version)
+        writer.raw(id.bytes)
+        writer.string(user)
+        writer.string(note)
+        writer.number(UInt64(metadata.count))
+        for (name, value) in metadata.sorted(by: { $0.key < $1.key }) {
+            writer.string(name)
+            writer.string(value)
+        }
+        changes.encode(into: &writer)
+        return writer.bytes
+    }
+
+    init(tid: TID, decoding bytes: [UInt8]) throws(ByteReader.Malformed) {
+        var reader = ByteReader(bytes)
+        guard try reader.byte() == Self.version, let id = TransactionID(bytes: try reader.raw(16)) else {
+            throw ByteReader.Malformed()
+        }
+        self.tid = tid
+        self.id = id
+        user = try reader.string()
+        note = try reader.string()
+        var metadata: [String: String] = [:]
+        for _ in 0..<(try reader.count()) {
+            let name = try reader.string()
+            metadata[name] = try reader.string()
+        }
+        self.metadata = metadata
+        changes = try ChangeSet(decoding: &reader)
+    }
+
+    init(
+        tid: TID, id: TransactionID, user: String, note: String, metadata: [String: String],
+        changes: ChangeSet
+    ) {
+        self.tid = tid
+        self.id = id
+        self.user = user
+        self.note = note
+        self.metadata = metadata
+        self.changes = changes
+    }
+}
