@@ -1,0 +1,211 @@
+internal import VirtMem
+
+/// How far a verification has come.
+public struct VerifyProgress: Sendable {
+    /// Blocks checked.
+    public let done: Int
+    /// Blocks there are.
+    public let total: Int
+}
+
+/// One thing that is wrong in a database file.
+public struct VerifyProblem: Sendable, Equatable, CustomStringConvertible {
+    /// The object it belongs to, if that can be told.
+    public let oid: OID?
+    /// The block of that object's array.
+    public let block: Int?
+    /// The page of that block.
+    public let page: Int?
+    /// What is wrong.
+    public let what: String
+
+    init(oid: OID? = nil, block: Int? = nil, page: Int? = nil, _ what: String) {
+        self.oid = oid
+        self.block = block
+        self.page = page
+        self.what = what
+    }
+
+    /// Where and what, as a line.
+    public var description: String {
+        let place = [oid.map { "object \($0)" }, block.map { "block \($0)" }, page.map { "page \($0)" }]
+        return (place.compactMap { $0 } + [what]).joined(separator: ", ")
+    }
+}
+
+/// What a verification found.
+public struct VerifyReport: Sendable {
+    /// Records read.
+    public internal(set) var records = 0
+    /// Block records read.
+    public internal(set) var blocks = 0
+    /// Payload pages whose checksum was computed.
+    public internal(set) var pages = 0
+    /// Log entries read.
+    public internal(set) var transactions = 0
+    /// What is wrong; empty for a sound file.
+    public internal(set) var problems: [VerifyProblem] = []
+}
+
+/// Checks one snapshot of a file: that every record can be read, every block it
+/// names is there, is its own, and has the bytes its checksums say, that nothing
+/// is left over, and that the log is in order.
+struct LMDBVerify {
+    private let storage: LMDBStorage
+    private let transaction: LMDBTransaction
+    private(set) var report = VerifyReport()
+    /// Which record names each block record.
+    private var owners: [BlockID: RecordKey] = [:]
+
+    /// Runs all checks. Other processes may write meanwhile; they are not seen.
+    static func run(_ storage: LMDBStorage, _ progress: (VerifyProgress) -> Void) throws(StorageError)
+        -> VerifyReport
+    {
+        try storage.environment.read { transaction throws(StorageError) in
+            var verify = unsafe LMDBVerify(storage: storage, transaction: transaction)
+            try verify.checkRecords()
+            try verify.checkStaged()
+            try verify.checkBlocks(progress)
+            try verify.checkLog()
+            return verify.report
+        }
+    }
+
+    private init(storage: LMDBStorage, transaction: LMDBTransaction) {
+        self.storage = storage
+        unsafe self.transaction = transaction
+    }
+
+    private func forEach(_ tree: LMDBTree, _ body: (LMDBEntry) throws(StorageError) -> Void)
+        throws(StorageError)
+    {
+        let cursor = try unsafe transaction.cursor(tree)
+        var entry = unsafe try cursor.first()
+        while let at = unsafe entry {
+            try unsafe body(at)
+            unsafe entry = try cursor.next()
+        }
+    }
+
+    private mutating func checkRecords() throws(StorageError) {
+        let last = TID(
+            rawValue: try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID))
+        let nextOID = try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.nextOID)
+        var report = self.report
+        var owners = self.owners
+        try forEach(storage.format.records) { entry throws(StorageError) in
+            report.records += 1
+            guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
+                unsafe report.problems.append(VerifyProblem("a record has a key of \(entry.key.count) bytes"))
+                return
+            }
+            if tid > last {
+                report.problems.append(VerifyProblem(oid: key.oid, "\(key.part) is of the future: \(tid)"))
+            }
+            if key.oid.rawValue >= nextOID {
+                report.problems.append(VerifyProblem(oid: key.oid, "its number was never given out"))
+            }
+            guard let value = unsafe try? RecordValue(decoding: Array(entry.value)) else {
+                report.problems.append(VerifyProblem(oid: key.oid, "\(key.part) cannot be read"))
+                return
+            }
+            if let id = value.referencedBlock {
+                if owners[id] != nil {
+                    report.problems.append(
+                        VerifyProblem(
+                            oid: key.oid, block: key.block, "its block record belongs to another, too"))
+                }
+                owners[id] = key
+            }
+        }
+        self.report = report
+        self.owners = owners
+    }
+
+    /// Blocks named by transactions in doubt belong to somebody as well.
+    private mutating func checkStaged() throws(StorageError) {
+        var owners = self.owners
+        var problems: [VerifyProblem] = []
+        try forEach(storage.format.prepared) { entry throws(StorageError) in
+            guard let id = unsafe TransactionID(bytes: entry.key),
+                let stage = unsafe try? Stage(id, decoding: Array(entry.value))
+            else {
+                problems.append(VerifyProblem("a prepared transaction cannot be read"))
+                return
+            }
+            for write in stage.writes {
+                if let block = write.value?.referencedBlock { owners[block] = write.key }
+            }
+        }
+        report.problems += problems
+        self.owners = owners
+    }
+
+    private mutating func checkBlocks(_ progress: (VerifyProgress) -> Void) throws(StorageError) {
+        var pending: Set<BlockID> = []
+        try forEach(storage.format.pending) { entry throws(StorageError) in
+            if let (_, block) = unsafe OwnerSlot.decode(entry.key) { pending.insert(block) }
+        }
+        let total = try unsafe transaction.statistics(storage.format.blocks).entries
+        var report = self.report
+        var missing = owners
+        try forEach(storage.format.blocks) { entry throws(StorageError) in
+            report.blocks += 1
+            progress(VerifyProgress(done: report.blocks, total: total))
+            guard unsafe entry.key.count == 8 else {
+                report.problems.append(VerifyProblem("a block record has an impossible key"))
+                return
+            }
+            let id = unsafe BlockID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
+            let owner = missing.removeValue(forKey: id)
+            unsafe check(entry.value, owner, &report)
+            if owner == nil, !pending.contains(id) {
+                report.problems.append(VerifyProblem("block record \(id.rawValue) belongs to nobody"))
+            }
+        }
+        for (id, key) in missing {
+            report.problems.append(
+                VerifyProblem(oid: key.oid, block: key.block, "its block record \(id.rawValue) is missing"))
+        }
+        self.report = report
+    }
+
+    private func check(_ record: UnsafeRawBufferPointer, _ owner: RecordKey?, _ report: inout VerifyReport) {
+        do throws(ZBlkHeader.Damage) {
+            let header = try unsafe ZBlkHeader(decoding: record)
+            report.pages += header.payloadPages
+            let (oid, block) = (owner?.oid ?? header.oid, owner?.block ?? header.firstBlock)
+            if header.oid != oid || header.firstBlock != block {
+                report.problems.append(
+                    VerifyProblem(
+                        oid: oid, block: block,
+                        "its header says object \(header.oid), block \(header.firstBlock)"))
+            }
+            for page in unsafe header.damagedPages(record) {
+                report.problems.append(
+                    VerifyProblem(oid: oid, block: block, page: page, "its checksum is wrong"))
+            }
+        } catch {
+            report.problems.append(VerifyProblem(oid: owner?.oid, block: owner?.block, error.description))
+        }
+    }
+
+    private mutating func checkLog() throws(StorageError) {
+        let last = TID(
+            rawValue: try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID))
+        var report = self.report
+        var newest = TID.zero
+        try forEach(storage.format.transactions) { entry throws(StorageError) in
+            report.transactions += 1
+            newest = unsafe TID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
+            if unsafe (try? TransactionRecord(tid: newest, decoding: Array(entry.value))) == nil {
+                report.problems.append(VerifyProblem("the log entry \(newest) cannot be read"))
+            }
+        }
+        if newest != last {
+            report.problems.append(
+                VerifyProblem("the log ends at \(newest), the last transaction is \(last)"))
+        }
+        self.report = report
+    }
+}
