@@ -66,7 +66,8 @@ struct SegmentWriter {
 
     /// Maps all segments. Returns 0 or the first errno.
     func map(_ protection: Int32) -> Int32 {
-        for unsafesegment in unsafe unsafe unsafe segments {
+        for index in 0..<areas {
+            let segment = unsafe segments[index]
             let code = unsafe Mapping.map(
                 segment.address, segment.length, protection, segment.descriptor, segment.offset)
             if code != 0 { return code }

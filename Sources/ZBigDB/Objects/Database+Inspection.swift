@@ -34,7 +34,7 @@ extension Database {
         let storage = try openStorage()
         let format = storage.format
         let (used, length) = storage.environment.extent()
-        return try storage.environment.read { transaction throws(StorageError) in
+        return unsafe try storage.environment.read { transaction throws(StorageError) in
             DatabaseInformation(
                 path: path, formatVersion: FileFormat.version, fileBytes: length, usedBytes: used,
                 blockSize: storage.blockSize,

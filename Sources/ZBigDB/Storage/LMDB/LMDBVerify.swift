@@ -61,7 +61,7 @@ struct LMDBVerify {
     static func run(_ storage: LMDBStorage, _ progress: (VerifyProgress) -> Void) throws(StorageError)
         -> VerifyReport
     {
-        try storage.environment.read { transaction throws(StorageError) in
+        unsafe try storage.environment.read { transaction throws(StorageError) in
             var verify = unsafe LMDBVerify(storage: storage, transaction: transaction)
             try verify.checkRecords()
             try verify.checkStaged()
@@ -93,7 +93,7 @@ struct LMDBVerify {
         let nextOID = try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.nextOID)
         var report = self.report
         var owners = self.owners
-        try forEach(storage.format.records) { entry throws(StorageError) in
+        unsafe try forEach(storage.format.records) { entry throws(StorageError) in
             report.records += 1
             guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
                 unsafe report.problems.append(VerifyProblem("a record has a key of \(entry.key.count) bytes"))
@@ -126,7 +126,7 @@ struct LMDBVerify {
     private mutating func checkStaged() throws(StorageError) {
         var owners = self.owners
         var problems: [VerifyProblem] = []
-        try forEach(storage.format.prepared) { entry throws(StorageError) in
+        unsafe try forEach(storage.format.prepared) { entry throws(StorageError) in
             guard let id = unsafe TransactionID(bytes: entry.key),
                 let stage = unsafe try? Stage(id, decoding: Array(entry.value))
             else {
@@ -143,13 +143,13 @@ struct LMDBVerify {
 
     private mutating func checkBlocks(_ progress: (VerifyProgress) -> Void) throws(StorageError) {
         var pending: Set<BlockID> = []
-        try forEach(storage.format.pending) { entry throws(StorageError) in
+        unsafe try forEach(storage.format.pending) { entry throws(StorageError) in
             if let (_, block) = unsafe OwnerSlot.decode(entry.key) { pending.insert(block) }
         }
         let total = try unsafe transaction.statistics(storage.format.blocks).entries
         var report = self.report
         var missing = owners
-        try forEach(storage.format.blocks) { entry throws(StorageError) in
+        unsafe try forEach(storage.format.blocks) { entry throws(StorageError) in
             report.blocks += 1
             progress(VerifyProgress(done: report.blocks, total: total))
             guard unsafe entry.key.count == 8 else {
@@ -195,7 +195,7 @@ struct LMDBVerify {
             rawValue: try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID))
         var report = self.report
         var newest = TID.zero
-        try forEach(storage.format.transactions) { entry throws(StorageError) in
+        unsafe try forEach(storage.format.transactions) { entry throws(StorageError) in
             report.transactions += 1
             newest = unsafe TID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
             if unsafe (try? TransactionRecord(tid: newest, decoding: Array(entry.value))) == nil {
