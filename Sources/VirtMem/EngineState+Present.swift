@@ -43,6 +43,10 @@ extension EngineState {
     }
 
     /// Turns the absent blocks at the start of `wanted` into `loading` ones.
+    ///
+    /// Waking a service thread costs as much as mapping ten blocks, and mapping
+    /// reads nothing. So a read fault takes the absent blocks around it along, and
+    /// twice as many each time it continues where the last one ended.
     private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool)
         -> LoadTicket
     {
@@ -50,22 +54,25 @@ extension EngineState {
         let first = wanted.lowerBound
         var end = first
         while end < wanted.upperBound, end - first < 512, handle.blocks[end] == nil { end += 1 }
-        let demanded = end - first
+        let demanded = first..<end
+        var start = first
 
-        // A read that continues where the last one ended takes the next blocks along.
-        if !pin, access == .read {
-            handle.readAhead =
-                first == handle.expectedNext ? min(handle.readAhead * 2, HandleState.maxReadAhead) : 1
-            let limit = min(first + handle.readAhead, handle.capacity)
+        if !pin, access == .read, areas < areaLimit / 2 {
+            let group = HandleState.groupSize
+            let isNext = first == handle.expectedNext
+            handle.readAhead = isNext ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
+            let lowest = first / group * group
+            let limit = min(isNext ? first + handle.readAhead : lowest + group, handle.capacity)
+            while start > lowest, handle.blocks[start - 1] == nil { start -= 1 }
             while end < limit, handle.blocks[end] == nil { end += 1 }
             handle.expectedNext = end
         }
-        for number in first..<end {
+        for number in start..<end {
             handle.blocks[number] = Block(number: number, handle: handle.id, serial: serial)
         }
         handle.activeLoads += 1
         return LoadTicket(
-            handle: handle.id, file: handle.file, serial: serial, blocks: first..<end, demanded: demanded,
+            handle: handle.id, file: handle.file, serial: serial, blocks: start..<end, demanded: demanded,
             access: access, pin: pin)
     }
 
@@ -110,7 +117,7 @@ extension EngineState {
         }
         for block in placed {
             areas += block.areas
-            let isDemanded = block.number < ticket.blocks.lowerBound + ticket.demanded
+            let isDemanded = ticket.demanded.contains(block.number)
             if isWrite {
                 block.state = .dirty
                 handle.dirty.insert(block.number)

@@ -17,11 +17,12 @@ final class HandleState {
     var activeLoads = 0
     var windows = 0
 
-    /// The block after the last one loaded by a read fault, and how many blocks
-    /// the next one in sequence will take along.
+    /// The block after the last ones loaded by a read fault, and how many blocks
+    /// the next fault in sequence will take along.
     var expectedNext = -1
-    var readAhead = 1
-    static let maxReadAhead = 16
+    var readAhead = groupSize
+    static let groupSize = 16
+    static let maxReadAhead = 64
 
     init(id: UInt32, file: any BigFile, blockSize: Int, range: consuming AddressRange) {
         self.id = id

@@ -8,9 +8,9 @@ struct LoadTicket: Sendable {
     let serial: UInt64
     /// The blocks, ascending and adjacent.
     let blocks: Range<Int>
-    /// How many of them, from the first, somebody waits for. The others are
-    /// mapped ahead if that costs no copy.
-    let demanded: Int
+    /// Those of them that somebody waits for. The others are taken along if that
+    /// costs no copy.
+    let demanded: Range<Int>
     let access: Access
     let pin: Bool
 }

@@ -26,7 +26,7 @@ extension Engine {
         var contents: [LoadedContent] = []
         contents.reserveCapacity(sources.count)
         for (index, source) in sources.enumerated() {
-            let isDemanded = index < ticket.demanded
+            let isDemanded = ticket.demanded.contains(ticket.blocks.lowerBound + index)
             switch source {
             case .hole: contents.append(isDemanded ? .hole : .skipped)
             case .extents(let extents): contents.append(.extents(extents))

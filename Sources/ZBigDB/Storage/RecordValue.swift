@@ -19,7 +19,8 @@ enum RecordValue: Equatable, Sendable {
             writer.byte(Self.blockTag)
             writer.byte(descriptor.kind.rawValue)
             writer.integer(descriptor.block.rawValue)
-            writer.integer(descriptor.index)
+            writer.integer(descriptor.offset)
+            writer.integer(descriptor.pages)
             return writer.bytes
         }
     }
@@ -32,7 +33,9 @@ enum RecordValue: Equatable, Sendable {
         case Self.blockTag:
             guard let kind = ZBlkKind(rawValue: try reader.byte()) else { throw ByteReader.Malformed() }
             let block = BlockID(rawValue: try reader.integer())
-            self = .block(BlockDescriptor(kind: kind, block: block, index: try reader.integer()))
+            self = .block(
+                BlockDescriptor(
+                    kind: kind, block: block, offset: try reader.integer(), pages: try reader.integer()))
         default:
             throw ByteReader.Malformed()
         }
@@ -45,10 +48,13 @@ enum RecordValue: Equatable, Sendable {
     }
 }
 
-/// Where a block of an array is in the block space.
+/// Where a block of an array is in the block space. It says all that mapping
+/// the block takes, so that its record, which may be on the disk, is not touched.
 struct BlockDescriptor: Equatable, Sendable {
     let kind: ZBlkKind
     let block: BlockID
-    /// Which block of an extent record it is; 0 in a full record.
-    let index: UInt32
+    /// Where the block's payload begins in the record: bytes.
+    let offset: UInt32
+    /// How many pages of it are stored; zeros follow.
+    let pages: UInt32
 }

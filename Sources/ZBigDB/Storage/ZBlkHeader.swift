@@ -31,6 +31,11 @@ struct ZBlkHeader: Equatable, Sendable {
     var payloadPages: Int { checksums.count }
     var payloadSize: Int { payloadPages * pageSize }
 
+    /// What an array record says of the first block of this record.
+    func descriptor(_ id: BlockID) -> BlockDescriptor {
+        BlockDescriptor(kind: kind, block: id, offset: UInt32(payloadOffset), pages: UInt32(payloadPages))
+    }
+
     /// The first payload offset that leaves room for `pages` checksums and is
     /// 16 bytes short of a page boundary.
     static func payloadOffset(pages: Int, pageSize: Int) -> Int {

@@ -15,6 +15,7 @@ final class LMDBBlockWriter: BlockWriter {
 
     /// A block record, header and payload, still without an id.
     struct Kept: Sendable {
+        let header: ZBlkHeader
         let record: [UInt8]
         /// Its place in `writes`.
         let position: Int
@@ -63,7 +64,7 @@ final class LMDBBlockWriter: BlockWriter {
                 if !state.isBulk, state.keptBytes + count <= Self.mostKeptBytes {
                     let record = unsafe header.encoded() + payload
                     let position = state.contents.writes.count
-                    state.contents.kept.append(Kept(record: record, position: position))
+                    state.contents.kept.append(Kept(header: header, record: record, position: position))
                     state.keptBytes += record.count
                     state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
                     return
@@ -74,7 +75,7 @@ final class LMDBBlockWriter: BlockWriter {
                     let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: target[header.payloadOffset...])
                     unsafe rest.copyMemory(from: payload)
                 }
-                let descriptor = BlockDescriptor(kind: .full, block: id, index: 0)
+                let descriptor = header.descriptor(id)
                 state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: descriptor))
             }
         }.get()
@@ -125,7 +126,7 @@ final class LMDBBlockWriter: BlockWriter {
             let write = state.contents.writes[kept.position]
             state.contents.writes[kept.position] = StoredBlockWrite(
                 key: write.key, base: write.base,
-                descriptor: BlockDescriptor(kind: .full, block: id, index: 0))
+                descriptor: kept.header.descriptor(id))
         }
         state.contents.kept = []
         state.keptBytes = 0

@@ -99,7 +99,7 @@ extension LMDBStorage {
             let write = blocks[kept.position]
             blocks[kept.position] = StoredBlockWrite(
                 key: write.key, base: write.base,
-                descriptor: BlockDescriptor(kind: .full, block: id, index: 0))
+                descriptor: kept.header.descriptor(id))
         }
         let writes =
             request.writes

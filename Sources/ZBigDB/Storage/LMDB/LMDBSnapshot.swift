@@ -100,42 +100,58 @@ final class LMDBSnapshot: StorageSnapshot {
     // MARK: Blocks
 
     func sources(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) -> [BlockSource] {
-        unsafe try withRecords { cursor, transaction throws(StorageError) in
-            var result: [BlockSource] = []
-            result.reserveCapacity(blocks.count)
-            for block in blocks {
-                guard let record = try find(RecordKey(oid, block: block), cursor) else {
-                    result.append(.hole)
-                    continue
+        var result = [BlockSource](repeating: .hole, count: blocks.count)
+        if blocks.isEmpty { return result }
+        return unsafe try withRecords { cursor, transaction throws(StorageError) in
+            var entry = unsafe try cursor.seek(RecordKey(oid, block: blocks.lowerBound).encoded(tid))
+            var last = -1
+            while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid,
+                let block = key.block, block < blocks.upperBound
+            {
+                // The first version that the snapshot sees is the newest.
+                if version <= tid, block != last {
+                    last = block
+                    let record = StoredRecord(key: key, tid: version, value: try unsafe value(of: at))
+                    result[block - blocks.lowerBound] =
+                        storage.isZeroCopy
+                        ? try unsafe source(of: record, blockSize: blockSize, transaction) : .load
                 }
-                guard storage.isZeroCopy else {
-                    result.append(.load)
-                    continue
-                }
-                let stored = try unsafe storedBlock(record, transaction)
-                if storage.verifiesOnLoad, let page = unsafe stored.header.damagedPages(stored.record).first {
-                    throw .corrupt(
-                        path: storage.path,
-                        what: "array file \(oid), block \(block), page \(page): its checksum is wrong")
-                }
-                unsafe result.append(source(of: stored, blockSize: blockSize))
+                unsafe entry = try cursor.next()
             }
             return result
         }
     }
 
-    private func source(of stored: LocatedBlock, blockSize: Int) -> BlockSource {
-        let header = unsafe stored.header
-        guard let start = unsafe storage.environment.fileOffset(of: stored.record),
-            (start + header.payloadOffset) % systemPageSize == 0, header.pageSize % systemPageSize == 0,
-            header.payloadSize <= blockSize
+    /// Where a stored block can be mapped from.
+    private func source(of record: StoredRecord, blockSize: Int, _ transaction: LMDBTransaction)
+        throws(StorageError)
+        -> BlockSource
+    {
+        let (descriptor, bytes) = try unsafe blockRecord(record, transaction)
+        let length = Int(descriptor.pages) * systemPageSize
+        guard length <= blockSize, Int(descriptor.offset) + length <= bytes.count else {
+            throw .corrupt(
+                path: storage.path, what: "\(record.key.oid), \(record.key.part): impossible sizes")
+        }
+        if storage.verifiesOnLoad { try unsafe verify(record, bytes) }
+        guard let start = unsafe storage.environment.fileOffset(of: bytes),
+            (start + Int(descriptor.offset)) % systemPageSize == 0
         else { return .load }
-        if header.payloadSize == 0 { return .hole }
+        if length == 0 { return .hole }
         return .extents([
             FileExtent(
-                descriptor: storage.environment.descriptor, fileOffset: start + header.payloadOffset,
-                length: header.payloadSize)
+                descriptor: storage.environment.descriptor, fileOffset: start + Int(descriptor.offset),
+                length: length)
         ])
+    }
+
+    private func verify(_ record: StoredRecord, _ bytes: UnsafeRawBufferPointer) throws(StorageError) {
+        let located = try unsafe locate(record, bytes)
+        if let page = unsafe located.header.damagedPages(bytes).first {
+            throw .corrupt(
+                path: storage.path,
+                what: "array file \(record.key.oid), \(record.key.part), page \(page): its checksum is wrong")
+        }
     }
 
     @unsafe
@@ -144,12 +160,13 @@ final class LMDBSnapshot: StorageSnapshot {
         let record: UnsafeRawBufferPointer
     }
 
-    private func storedBlock(_ record: StoredRecord, _ transaction: LMDBTransaction) throws(StorageError)
-        -> LocatedBlock
+    /// The block record that an array record names. Its bytes are not touched.
+    private func blockRecord(_ record: StoredRecord, _ transaction: LMDBTransaction) throws(StorageError)
+        -> (BlockDescriptor, UnsafeRawBufferPointer)
     {
         let name = "\(record.key.oid), \(record.key.part)"
-        guard case .block(let descriptor) = record.value else {
-            throw .corrupt(path: storage.path, what: "\(name) is no block")
+        guard case .block(let descriptor) = record.value, descriptor.kind == .full else {
+            throw .corrupt(path: storage.path, what: "\(name) is no block this version knows")
         }
         guard
             let bytes = unsafe try transaction.get(
@@ -157,12 +174,16 @@ final class LMDBSnapshot: StorageSnapshot {
         else {
             throw .corrupt(path: storage.path, what: "\(name): its block record is missing")
         }
+        return unsafe (descriptor, bytes)
+    }
+
+    private func locate(_ record: StoredRecord, _ bytes: UnsafeRawBufferPointer) throws(StorageError)
+        -> LocatedBlock
+    {
         do throws(ZBlkHeader.Damage) {
-            let header = try unsafe ZBlkHeader(decoding: bytes)
-            guard header.kind == .full else { throw ZBlkHeader.Damage("kind \(header.kind) is not known") }
-            return unsafe LocatedBlock(header: header, record: bytes)
+            return unsafe LocatedBlock(header: try ZBlkHeader(decoding: bytes), record: bytes)
         } catch {
-            throw .corrupt(path: storage.path, what: "\(name): \(error)")
+            throw .corrupt(path: storage.path, what: "\(record.key.oid), \(record.key.part): \(error)")
         }
     }
 
@@ -172,7 +193,7 @@ final class LMDBSnapshot: StorageSnapshot {
         environment.gate.enter()
         defer { environment.gate.leave() }
         guard let record = try record(RecordKey(oid, block: block)) else { return try body(nil) }
-        let located = try unsafe storedBlock(record, transaction)
+        let located = try unsafe locate(record, blockRecord(record, transaction).1)
         let header = unsafe located.header
         let range = header.payloadOffset..<(header.payloadOffset + header.payloadSize)
         let payload = unsafe UnsafeRawBufferPointer(rebasing: located.record[range])

@@ -1,0 +1,147 @@
+import CKernels
+import Foundation
+import ZBigDB
+
+/// Opens the array that `create` wrote.
+func withArray<R>(_ setup: Setup, mapped: Bool = true, _ body: (ArrayView<Double>) throws -> R) throws -> R {
+    var configuration = Database.Configuration()
+    configuration.mapsBlocks = mapped
+    let database = try Database(setup.databasePath, configuration: configuration)
+    let connection = try database.connect()
+    let result = try body(connection.root.array("a").view(as: Double.self))
+    try connection.close()
+    return result
+}
+
+/// The sum of all elements in order: first touch, then once more.
+enum Scan {
+    static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
+        let passes: [(sum: Double, seconds: Double)]
+        switch system {
+        case "plain-mmap":
+            passes = try PlainMap.withElements(setup.plainPath) { p, count in twice { kernels_sum(p, count) }
+            }
+        case "raw-lmdb":
+            let lmdb = try RawLMDB(setup.lmdbPath)
+            passes = try twice {
+                try lmdb.transaction(write: false) { txn in
+                    var sum = 0.0
+                    for block in 0..<(setup.bytes / RawLMDB.blockBytes) {
+                        let value = try lmdb.get(txn, block)
+                        guard let base = value.baseAddress else { continue }
+                        sum += kernels_sum(base.assumingMemoryBound(to: Double.self), value.count / 8)
+                    }
+                    return sum
+                }
+            }
+        default:
+            passes = try withArray(setup, mapped: system == "zbigdb") { view in
+                try view.withUnsafeBufferPointer { elements in
+                    guard let base = elements.baseAddress else { return [] }
+                    return twice { kernels_sum(base, elements.count) }
+                }
+            }
+        }
+        let expected = Double(setup.count) * Double(setup.count - 1) / 4
+        for pass in passes where abs(pass.sum - expected) > expected * 1e-6 {
+            throw BenchError("\(system) read something else than was written: \(pass.sum), not \(expected)")
+        }
+        return zip(["scan", "scan2"], passes).map { name, pass in
+            Measurement(
+                system, name, seconds: pass.seconds, bytes: setup.bytes,
+                params: ["cold": .flag(setup.isCold), "case": .text(name)])
+        }
+    }
+
+    private static func twice(_ body: () throws -> Double) rethrows -> [(sum: Double, seconds: Double)] {
+        try (0..<2).map { _ in
+            let (sum, seconds) = try timed(body)
+            return (sum, seconds)
+        }
+    }
+}
+
+/// Random single elements, first touch and once mapped.
+enum RandomRead {
+    static let reads = 100_000
+    static let seed: UInt64 = 88_172_645_463_325_252
+
+    static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
+        let passes: [Double]
+        switch system {
+        case "plain-mmap":
+            passes = try PlainMap.withElements(setup.plainPath) { p, count in
+                (0..<2).map { _ in timed { kernels_random(p, count, reads, seed) }.1 }
+            }
+        case "raw-lmdb":
+            let lmdb = try RawLMDB(setup.lmdbPath)
+            passes = try (0..<2).map { _ in try timed { try raw(lmdb, setup.count) }.1 }
+        default:
+            passes = try withArray(setup) { view in
+                try view.withUnsafeBufferPointer { elements in
+                    guard let base = elements.baseAddress else { return [] }
+                    return (0..<2).map { _ in timed { kernels_random(base, elements.count, reads, seed) }.1 }
+                }
+            }
+        }
+        return zip(["first", "mapped"], passes).map { name, seconds in
+            Measurement(
+                system, "randread", seconds: seconds, operations: reads, params: ["case": .text(name)])
+        }
+    }
+
+    private static func raw(_ lmdb: RawLMDB, _ count: Int) throws -> Double {
+        try lmdb.transaction(write: false) { txn in
+            var sum = 0.0
+            var state = seed
+            let perBlock = RawLMDB.blockBytes / 8
+            for _ in 0..<reads {
+                let at = Int(kernels_next(&state) % UInt64(count))
+                let value = try lmdb.get(txn, at / perBlock)
+                sum += value.loadUnaligned(fromByteOffset: at % perBlock * 8, as: Double.self)
+            }
+            return sum
+        }
+    }
+}
+
+/// One element of each block, blocks in random order.
+enum FirstTouch {
+    static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
+        let perBlock = RawLMDB.blockBytes / 8
+        let blocks = setup.count / perBlock
+        var state = RandomRead.seed
+        var order = Array(0..<blocks)
+        for index in order.indices.reversed() {
+            order.swapAt(index, Int(kernels_next(&state) % UInt64(index + 1)))
+        }
+        func touch(_ base: UnsafePointer<Double>) -> Double { kernels_gather(base, places, places.count) }
+        let places = order.map { UInt64($0 * perBlock) }
+        let seconds: Double
+        switch system {
+        case "plain-mmap":
+            seconds = try PlainMap.withElements(setup.plainPath) { p, _ in timed { touch(p) }.1 }
+        case "raw-lmdb":
+            let lmdb = try RawLMDB(setup.lmdbPath)
+            seconds = try timed {
+                try lmdb.transaction(write: false) { txn in
+                    try order.reduce(0.0) {
+                        $0 + (try lmdb.get(txn, $1)).loadUnaligned(as: Double.self)
+                    }
+                }
+            }.1
+        default:
+            seconds = try withArray(setup, mapped: system == "zbigdb") { view in
+                try view.withUnsafeBufferPointer { elements in
+                    guard let base = elements.baseAddress else { return 0 }
+                    return timed { touch(base) }.1
+                }
+            }
+        }
+        return [
+            Measurement(
+                system, "firsttouch", seconds: seconds, operations: blocks,
+                extra: ["us_per_block": .number(seconds / Double(blocks) * 1e6)])
+        ]
+    }
+}
