@@ -11,6 +11,8 @@ struct Runner {
         // Systems take turns, so that a slow spell of the machine hits all of them.
         for _ in 0..<setup.repeats {
             for system in workload.systems {
+                if workload == .create { removeFiles() }
+                if workload == .create { warmMemory() }
                 if setup.isCold { dropPageCache() } else if workload.needsData { warm(system) }
                 all += try runChild(workload, system)
             }
@@ -38,6 +40,13 @@ struct Runner {
         }
     }
 
+    private func removeFiles() {
+        for path in [setup.databasePath, setup.lmdbPath, setup.plainPath] {
+            unlink(path)
+            unlink(path + "-lock")
+        }
+    }
+
     /// Reads the system's file once, so that the page cache has it.
     private func warm(_ system: String) {
         let path =
@@ -51,6 +60,17 @@ struct Runner {
         defer { close(fd) }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while read(fd, &buffer, buffer.count) > 0 {}
+    }
+
+    /// Has the machine back enough memory with real pages. A virtual machine may
+    /// have given free memory back to its host, and whoever runs after a pause
+    /// would pay for fetching it.
+    private func warmMemory() {
+        let bytes = min(3 * setup.bytes, Int(ProcessInfo.processInfo.physicalMemory / 2))
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE
+        if let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, Int32(flags), -1, 0), base != MAP_FAILED {
+            munmap(base, bytes)
+        }
     }
 
     private func dropPageCache() {
