@@ -12,10 +12,15 @@ struct RecordKey: Hashable, Comparable, Sendable {
 
     init(_ oid: OID, block: Int) { self.init(oid, UInt64(block).bigEndianBytes) }
 
+    /// Block numbers have fewer bits than this, which tells their subkeys from
+    /// the encoded keys of maps: those begin with a tag that is not 0.
+    static let blockBits = 48
+
     /// The block number, if the subkey has the form of one.
     var block: Int? {
         guard subkey.count == 8 else { return nil }
-        return Int(exactly: UInt64(bigEndianBytes: subkey[...]))
+        let number = UInt64(bigEndianBytes: subkey[...])
+        return number >> UInt64(Self.blockBits) == 0 ? Int(number) : nil
     }
 
     static func < (a: RecordKey, b: RecordKey) -> Bool {

@@ -84,7 +84,8 @@ final class LMDBSnapshot: StorageSnapshot {
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord] {
         unsafe try withRecords { cursor, _ throws(StorageError) in
             var found: [StoredRecord] = []
-            var entry = unsafe try cursor.seek(RecordKey(oid, from).encoded(tid))
+            // Without a tid: the object's own state sorts behind its parts.
+            var entry = unsafe try cursor.seek(oid.rawValue.bigEndianBytes + from)
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid
             {
                 if version <= tid, !key.subkey.isEmpty, found.last?.key != key {
