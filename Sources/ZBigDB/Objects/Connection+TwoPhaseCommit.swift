@@ -73,9 +73,11 @@ extension Connection: DataManager {
             transaction.tid = max(transaction.tid ?? .zero, prepared.tid)
         }
         for file in openFiles.values { file.markStored() }
+        // Not every changed object has a new state: the root only changes its entries.
+        let states = Set((commit.request?.writes ?? []).filter { $0.key.subkey.isEmpty }.map(\.key.oid))
         for object in changed {
             object.status = .saved
-            if let tid = commit.committedTID { object.version = tid }
+            if let oid = object.oid, states.contains(oid) { object.version = commit.committedTID }
         }
         root.didCommit()
         clearTransaction()
