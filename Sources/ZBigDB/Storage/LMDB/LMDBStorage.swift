@@ -46,6 +46,7 @@ final class LMDBStorage: RecordStorage {
                 "block size \(blockSize): choose a multiple of \(systemPageSize) bytes up to 1 GiB")
         }
         environment = try LMDBEnvironment(path, options.environment, create: options.create)
+        try LengthCheck.run(environment)
         if let opened = try FileFormat.open(environment) {
             format = opened
         } else if options.create, !options.environment.isReadOnly {
@@ -56,7 +57,6 @@ final class LMDBStorage: RecordStorage {
         logLimit = options.logLimit
         verifiesOnLoad = options.verifiesOnLoad
         commitLock = CommitLock(environment.descriptor, path: path)
-        try LengthCheck.run(environment, format)
 
         let meta = format.meta
         let environment = self.environment
