@@ -45,12 +45,13 @@ public final class Transaction {
 
     // MARK: Before the end
 
-    /// Makes `participant` take part.
+    /// Makes `participant` take part. Joining again does nothing.
     ///
     /// - Throws: ``TransactionError`` once the commit has started or failed (behaviour G20).
     public func join(_ participant: any DataManager) throws {
         switch status {
-        case .active, .doomed: participants.append(participant)
+        case .active, .doomed:
+            if !participants.contains(where: { $0 === participant }) { participants.append(participant) }
         case .commitFailed: throw priorFailure()
         default: throw TransactionError.wrongState(action: "join", status: status)
         }
