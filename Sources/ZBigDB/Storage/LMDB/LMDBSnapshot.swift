@@ -145,6 +145,12 @@ final class LMDBSnapshot: StorageSnapshot {
         let record: UnsafeRawBufferPointer
     }
 
+    @unsafe
+    private struct Located {
+        let tid: TID
+        let block: LocatedBlock
+    }
+
     private func storedBlock(_ record: StoredRecord, _ transaction: LMDBTransaction) throws(StorageError)
         -> LocatedBlock
     {
@@ -172,13 +178,17 @@ final class LMDBSnapshot: StorageSnapshot {
         let environment = storage.environment
         environment.gate.enter()
         defer { environment.gate.leave() }
-        guard let record = try record(RecordKey(oid, block: block)) else { return try body(nil) }
-        let located = try unsafe storedBlock(record, transaction)
+        let found = unsafe try withRecords { cursor, transaction throws(StorageError) -> Located? in
+            guard let record = try find(RecordKey(oid, block: block), cursor) else { return nil }
+            return unsafe Located(tid: record.tid, block: try storedBlock(record, transaction))
+        }
+        guard let found = unsafe found else { return try body(nil) }
+        let located = unsafe found.block
         let header = unsafe located.header
         let range = header.payloadOffset..<(header.payloadOffset + header.payloadSize)
         let payload = unsafe UnsafeRawBufferPointer(rebasing: located.record[range])
         return try unsafe body(
-            StoredBlock(tid: record.tid, header: header, record: located.record, bytes: payload))
+            StoredBlock(tid: found.tid, header: header, record: located.record, bytes: payload))
     }
 
     // MARK: The log
