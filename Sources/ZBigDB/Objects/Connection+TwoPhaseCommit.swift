@@ -94,16 +94,12 @@ extension Connection: DataManager {
     }
 
     /// Takes everything back.
-    public func tpcAbort(_ transaction: Transaction) throws {
-        commit.prepared?.abort()
-        commit.writer?.discard()
-        commit.prepared = nil
-        commit.writer = nil
-        try revert()
-    }
+    public func tpcAbort(_ transaction: Transaction) throws { try revert() }
 
     /// Memory shows the last committed state of this snapshot again.
     private func revert() throws {
+        commit.prepared?.abort()
+        commit.writer?.discard()
         for file in openFiles.values { try file.discard() }
         let (changed, added) = (self.changed, self.added)
         clearTransaction()

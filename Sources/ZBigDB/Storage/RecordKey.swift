@@ -1,6 +1,7 @@
 /// What a record is about: an object's own state (empty subkey), or a part of
 /// it: a block of an array (8 bytes, big endian), an entry of a map (its
-/// encoded key). The subkeys of one object must not be prefixes of each other.
+/// encoded key). The subkeys of one object must not be prefixes of each other,
+/// and begin with a byte below 0xff, which is how the state's version begins.
 struct RecordKey: Hashable, Comparable, Sendable {
     let oid: OID
     let subkey: [UInt8]

@@ -156,7 +156,7 @@ extension LMDBStorage {
     private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError)
         -> (tid: TID, value: UnsafeRawBufferPointer)?
     {
-        guard let entry = unsafe try cursor.seek(key.encoded(TID(rawValue: .max))),
+        guard let entry = unsafe try cursor.seek(key.encoded(.largest)),
             let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
         else { return nil }
         return unsafe (tid, entry.value)
