@@ -18,6 +18,8 @@ final class ArrayBackend: BigFile {
         /// Blocks from this one on were dropped by this transaction: they are
         /// holes, whatever the snapshot says.
         var droppedFrom: Int?
+        /// The first block this transaction cut, perhaps only in part.
+        var cutFrom: Int?
         /// Blocks given to the writer.
         var stored: Set<Int> = []
     }
@@ -110,10 +112,17 @@ final class ArrayBackend: BigFile {
 
     // MARK: Dropping
 
-    /// Blocks from `block` on become holes in this transaction.
-    func drop(from block: Int) {
-        state.withLock { state in state.droppedFrom = min(state.droppedFrom ?? .max, block) }
+    /// Blocks from `block` on become holes in this transaction; `cut` is it, or the one
+    /// before if that loses its end.
+    func drop(from block: Int, cutting cut: Int) {
+        state.withLock { state in
+            state.droppedFrom = min(state.droppedFrom ?? .max, block)
+            state.cutFrom = min(state.cutFrom ?? .max, cut)
+        }
     }
+
+    var hasStoredBlocks: Bool { state.withLock { !$0.stored.isEmpty } }
+    var cutFrom: Int? { state.withLock { $0.cutFrom } }
 
     /// The records of dropped blocks that were not written again.
     func drops() throws -> [RecordWrite] {

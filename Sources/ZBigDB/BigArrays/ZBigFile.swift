@@ -63,11 +63,24 @@ public final class ZBigFile: PersistentObject {
         let backend =
             self.backend
             ?? ArrayBackend(oid: oid, blockSize: blockSize, path: connection.path, box: connection.box)
-        let handle = try FileHandle(backend, reserving: max(wished, overflow ? bytes : doubled))
+        let handle = try Self.open(
+            backend, wished: max(wished, overflow ? bytes : doubled), needed: max(wished, bytes))
         self.backend = backend
         self.handle = handle
         connection.openFiles[oid] = self
         return handle
+    }
+
+    /// Reserves what is wished for, or without room to grow what is needed.
+    private static func open(_ backend: ArrayBackend, wished: Int, needed: Int) throws(VirtMemError)
+        -> FileHandle
+    {
+        do throws(VirtMemError) {
+            return try FileHandle(backend, reserving: wished)
+        } catch {
+            guard case .outOfMemory = error, needed < wished else { throw error }
+            return try FileHandle(backend, reserving: needed)
+        }
     }
 
     private func tooSmall(_ handle: FileHandle, _ bytes: Int) -> VirtMemError {
@@ -88,7 +101,7 @@ public final class ZBigFile: PersistentObject {
                 _ = unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
             }
         }
-        backend?.drop(from: firstWhole)
+        backend?.drop(from: firstWhole, cutting: byte / blockSize)
         try handle.invalidate(from: firstWhole)
     }
 
@@ -98,6 +111,11 @@ public final class ZBigFile: PersistentObject {
         backend?.begin(writer)
         try handle?.writeout(.store)
     }
+
+    /// Whether blocks of it were stored in this commit.
+    var hasStoredBlocks: Bool { backend?.hasStoredBlocks ?? false }
+    /// The first block that this transaction cut, in part or as a whole.
+    var cutFrom: Int? { backend?.cutFrom }
 
     func collectDrops(_ builder: inout CommitBuilder) throws { builder.writes += try backend?.drops() ?? [] }
 

@@ -24,8 +24,12 @@ extension Connection: Synchronizer {
         dropUnusedFiles()
     }
 
-    /// Moves to the newest snapshot.
-    public func newTransaction(_ transaction: Transaction) throws { try moveSnapshot(own: nil) }
+    /// Moves to the newest snapshot. Array memory changed since the last boundary, without
+    /// a call that began a transaction, belonged to one that ends here (behaviour G26).
+    public func newTransaction(_ transaction: Transaction) throws {
+        for file in openFiles.values { try file.discard() }
+        try moveSnapshot(own: nil)
+    }
 
     /// The order matters: the new snapshot is opened, loads go to it, what
     /// changed is invalidated, and only then the old one is let go.

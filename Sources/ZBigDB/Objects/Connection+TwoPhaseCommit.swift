@@ -32,6 +32,8 @@ extension Connection: DataManager {
         for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {
             try file.writeOut(writer)
         }
+        // Others write between here and the vote, and so may we: numbers of new objects.
+        try writer.flush()
         commit.hasStored = true
         var builder = CommitBuilder(connection: self)
         for file in openFiles.values { try file.collectDrops(&builder) }
@@ -42,13 +44,21 @@ extension Connection: DataManager {
             index += 1
         }
         let written = Set(builder.writes.map(\.key))
-        let readings = readings.map { (key: RecordKey($0.key), base: $0.value) }.filter {
+        var readings = self.readings
+        var cutOffs: [CutOff] = []
+        let seen = try snapshot.tid
+        for (oid, file) in openFiles {
+            // Whoever cuts blocks off changes the file's state: who stores blocks relies on it.
+            if file.hasStoredBlocks { readings[oid] = file.version }
+            if let block = file.cutFrom { cutOffs.append(CutOff(oid: oid, block: block, seen: seen)) }
+        }
+        let relied = readings.map { (key: RecordKey($0.key), base: $0.value) }.filter {
             !written.contains($0.key)
         }
         commit.request = CommitRequest(
             id: transaction.id, user: transaction.user, note: transaction.note,
             metadata: transaction.metadata,
-            writes: builder.writes, readings: readings, blocks: writer)
+            writes: builder.writes, readings: relied, cutOffs: cutOffs, blocks: writer)
     }
 
     /// Says yes, or throws ``ConflictError`` or ``StorageError``.
@@ -70,28 +80,26 @@ extension Connection: DataManager {
         if let prepared = commit.prepared {
             try prepared.finish()
             commit.committedTID = prepared.tid
-            transaction.tid = max(transaction.tid ?? .zero, prepared.tid)
+            if let tid = prepared.tid { transaction.tid = max(transaction.tid ?? .zero, tid) }
         }
         for file in openFiles.values { file.markStored() }
+        // Not every changed object has a new state: the root only changes its entries.
+        let states = Set((commit.request?.writes ?? []).filter { $0.key.subkey.isEmpty }.map(\.key.oid))
         for object in changed {
             object.status = .saved
-            if let tid = commit.committedTID { object.version = tid }
+            if let oid = object.oid, states.contains(oid) { object.version = commit.committedTID }
         }
         root.didCommit()
         clearTransaction()
     }
 
     /// Takes everything back.
-    public func tpcAbort(_ transaction: Transaction) throws {
-        commit.prepared?.abort()
-        commit.writer?.discard()
-        commit.prepared = nil
-        commit.writer = nil
-        try revert()
-    }
+    public func tpcAbort(_ transaction: Transaction) throws { try revert() }
 
     /// Memory shows the last committed state of this snapshot again.
     private func revert() throws {
+        commit.prepared?.abort()
+        commit.writer?.discard()
         for file in openFiles.values { try file.discard() }
         let (changed, added) = (self.changed, self.added)
         clearTransaction()

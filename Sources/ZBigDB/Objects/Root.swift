@@ -6,17 +6,19 @@ public final class Root: PersistentObject {
     override class var className: String { "zbigdb.Root" }
     override var isSticky: Bool { true }
 
-    private var pending: [String: PersistentObject?] = [:]
+    /// Changes of this transaction by subkey; nil for a name that goes. Not by
+    /// `String`, which takes different bytes for the same text.
+    private var pending: [[UInt8]: PersistentObject?] = [:]
 
     /// The object called `name`, or nil.
     ///
     /// - Throws: ``StorageError``, ``DatabaseError``.
     /// - Complexity: O(log n) in the number of records.
     public func object(_ name: String) throws -> PersistentObject? {
-        if let changed = pending[name] { return changed }
+        let subkey = try NameKey.encode(name)
+        if let changed = pending[subkey] { return changed }
         let connection = try self.openConnection
-        let key = RecordKey(.root, try NameKey.encode(name))
-        guard let record = try connection.snapshot.record(key) else { return nil }
+        guard let record = try connection.snapshot.record(RecordKey(.root, subkey)) else { return nil }
         return try connection.reference(in: record)
     }
 
@@ -40,17 +42,17 @@ public final class Root: PersistentObject {
     ///
     /// - Throws: ``StorageError/keyTooLong(length:limit:)``, ``DatabaseError/foreignObject(name:)``.
     public func set(_ name: String, _ object: PersistentObject) throws {
-        _ = try NameKey.encode(name)
+        let subkey = try NameKey.encode(name)
         try willChange()
         _ = try openConnection.adopt(object)
-        pending[name] = .some(object)
+        pending[subkey] = .some(object)
     }
 
     /// Forgets `name`. The object stays as long as something else refers to it.
     public func remove(_ name: String) throws {
         guard try object(name) != nil else { return }
         try willChange()
-        pending[name] = .some(nil)
+        pending[try NameKey.encode(name)] = .some(nil)
     }
 
     /// All names, in the order of their UTF-8 bytes.
@@ -58,20 +60,18 @@ public final class Root: PersistentObject {
     /// - Complexity: O(n).
     public func names() throws -> [String] {
         let connection = try openConnection
-        var names: Set<String> = []
+        var subkeys: Set<[UInt8]> = []
         var from: [UInt8] = []
         while true {
             let page = try connection.snapshot.parts(of: .root, from: from, limit: 1000)
-            for record in page {
-                if let name = NameKey.name(of: record.key.subkey) { names.insert(name) }
-            }
+            for record in page { subkeys.insert(record.key.subkey) }
             guard let last = page.last, page.count == 1000 else { break }
             from = last.key.subkey + [0]
         }
-        for (name, object) in pending {
-            if object == nil { names.remove(name) } else { names.insert(name) }
+        for (subkey, object) in pending {
+            if object == nil { subkeys.remove(subkey) } else { subkeys.insert(subkey) }
         }
-        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        return subkeys.sorted { $0.lexicographicallyPrecedes($1) }.compactMap { NameKey.name(of: $0) }
     }
 
     private var openConnection: Connection {
@@ -83,8 +83,8 @@ public final class Root: PersistentObject {
 
     override func collectWrites(_ builder: inout CommitBuilder) throws {
         let snapshot = try openConnection.snapshot
-        for (name, object) in pending {
-            let key = RecordKey(.root, try NameKey.encode(name))
+        for (subkey, object) in pending {
+            let key = RecordKey(.root, subkey)
             let base = try snapshot.record(key)?.tid
             guard let object else {
                 if base != nil { builder.writes.append(RecordWrite(key: key, value: nil, base: base)) }

@@ -69,8 +69,12 @@ struct ChangeSet: Equatable, Sendable {
 
     init() {}
 
+    /// More blocks than address space can hold in one transaction are damage.
+    private static let mostBlocks = 1 << 26
+
     init(decoding reader: inout ByteReader) throws(ByteReader.Malformed) {
         var oid: UInt64 = 0
+        var total = 0
         for _ in 0..<(try reader.count()) {
             oid = oid &+ (try reader.number())
             let flags = try reader.byte()
@@ -81,8 +85,12 @@ struct ChangeSet: Equatable, Sendable {
                 for _ in 0..<(try reader.count()) {
                     let gap = try reader.number()
                     let count = try reader.number()
-                    guard gap < 1 << 48, count < 1 << 26 else { throw ByteReader.Malformed() }
+                    guard gap < 1 << RecordKey.blockBits, count <= Self.mostBlocks - total else {
+                        throw ByteReader.Malformed()
+                    }
                     next += Int(gap)
+                    total += Int(count)
+                    guard next < 1 << RecordKey.blockBits else { throw ByteReader.Malformed() }
                     parts.blocks += Array(next..<(next + Int(count)))
                     next += Int(count)
                 }

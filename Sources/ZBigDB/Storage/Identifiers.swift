@@ -24,6 +24,8 @@ public struct TID: RawRepresentable, Hashable, Comparable, Sendable, CustomStrin
     public init(rawValue: UInt64) { self.rawValue = rawValue }
     /// Before every transaction.
     public static let zero = TID(rawValue: 0)
+    /// After every transaction: the year 4253. The complement of a smaller one begins with 0xff.
+    static let largest = TID(rawValue: 1 << 56 - 1)
 
     /// Order by number, which is the order of commits.
     public static func < (a: TID, b: TID) -> Bool { a.rawValue < b.rawValue }

@@ -1,6 +1,7 @@
 /// What a record is about: an object's own state (empty subkey), or a part of
 /// it: a block of an array (8 bytes, big endian), an entry of a map (its
-/// encoded key). The subkeys of one object must not be prefixes of each other.
+/// encoded key). The subkeys of one object must not be prefixes of each other,
+/// and begin with a byte below 0xff, which is how the state's version begins.
 struct RecordKey: Hashable, Comparable, Sendable {
     let oid: OID
     let subkey: [UInt8]
@@ -12,10 +13,15 @@ struct RecordKey: Hashable, Comparable, Sendable {
 
     init(_ oid: OID, block: Int) { self.init(oid, UInt64(block).bigEndianBytes) }
 
+    /// Block numbers have fewer bits than this, which tells their subkeys from
+    /// the encoded keys of maps: those begin with a tag that is not 0.
+    static let blockBits = 48
+
     /// The block number, if the subkey has the form of one.
     var block: Int? {
         guard subkey.count == 8 else { return nil }
-        return Int(exactly: UInt64(bigEndianBytes: subkey[...]))
+        let number = UInt64(bigEndianBytes: subkey[...])
+        return number >> UInt64(Self.blockBits) == 0 ? Int(number) : nil
     }
 
     static func < (a: RecordKey, b: RecordKey) -> Bool {

@@ -86,12 +86,25 @@ struct CommitRequest: Sendable {
     let writes: [RecordWrite]
     /// Records that must still be at the version read (H12).
     let readings: [(key: RecordKey, base: TID?)]
+    var cutOffs: [CutOff] = []
     let blocks: any BlockWriter
+}
+
+/// The end of an array file that a transaction cuts off: it removes the blocks
+/// it sees there, and must see all.
+struct CutOff: Sendable {
+    let oid: OID
+    let block: Int
+    /// The snapshot the transaction looks at.
+    let seen: TID
+
+    func covers(_ key: RecordKey) -> Bool { key.oid == oid && key.block.map { $0 >= block } ?? false }
 }
 
 /// A transaction that may no longer fail for a reason that could have been found.
 protocol PreparedCommit: AnyObject {
-    var tid: TID { get }
+    /// Nil if there was nothing to write.
+    var tid: TID? { get }
     /// The flip: makes the transaction durable and visible, and releases the commit lock.
     func finish() throws(StorageError)
     /// Forgets it and releases the commit lock.
@@ -102,6 +115,8 @@ protocol PreparedCommit: AnyObject {
 protocol BlockWriter: AnyObject, Sendable {
     /// Takes a block; its id becomes known at the latest at vote.
     func store(_ block: NewBlock) throws(StorageError)
+    /// Lets go of whatever it holds to write faster; more may be stored afterwards.
+    func flush() throws(StorageError)
     /// Whether it took nothing.
     var isEmpty: Bool { get }
     /// Drops everything it stored.

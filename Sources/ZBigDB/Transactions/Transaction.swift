@@ -33,7 +33,7 @@ public final class Transaction {
     /// Who takes part, in the order of joining.
     public private(set) var participants: [any DataManager] = []
 
-    private unowned let manager: TransactionManager
+    private weak var manager: TransactionManager?
     private var failure: (any Error)?
     private var voted: Set<ObjectIdentifier> = []
     private var beforeCommitHooks: [() throws -> Void] = []
@@ -45,12 +45,13 @@ public final class Transaction {
 
     // MARK: Before the end
 
-    /// Makes `participant` take part.
+    /// Makes `participant` take part. Joining again does nothing.
     ///
     /// - Throws: ``TransactionError`` once the commit has started or failed (behaviour G20).
     public func join(_ participant: any DataManager) throws {
         switch status {
-        case .active, .doomed: participants.append(participant)
+        case .active, .doomed:
+            if !participants.contains(where: { $0 === participant }) { participants.append(participant) }
         case .commitFailed: throw priorFailure()
         default: throw TransactionError.wrongState(action: "join", status: status)
         }
@@ -99,7 +100,7 @@ public final class Transaction {
         default: throw TransactionError.wrongState(action: "commit", status: status)
         }
         try runBeforeCommitHooks()
-        try manager.synchronize { try $0.beforeCompletion(self) }
+        try manager?.synchronize { try $0.beforeCompletion(self) }
 
         status = .committing
         var problem: (any Error)?
@@ -112,9 +113,9 @@ public final class Transaction {
             problem = error
         }
         let succeeded = problem == nil
-        if succeeded { manager.forget(self) }
+        if succeeded { manager?.forget(self) }
         do {
-            try manager.synchronize { try $0.afterCompletion(self) }
+            try manager?.synchronize { try $0.afterCompletion(self) }
         } catch {
             // The data is committed or gone: the rest of the ending still happens.
             problem = problem ?? error
@@ -173,11 +174,11 @@ public final class Transaction {
             do { try body() } catch { problem = problem ?? error }
         }
         for hook in beforeAbortHooks { attempt(hook) }
-        attempt { try manager.synchronize { try $0.beforeCompletion(self) } }
+        attempt { try manager?.synchronize { try $0.beforeCompletion(self) } }
         for participant in participants { attempt { try participant.abort(self) } }
         status = .aborted
-        manager.forget(self)
-        attempt { try manager.synchronize { try $0.afterCompletion(self) } }
+        manager?.forget(self)
+        attempt { try manager?.synchronize { try $0.afterCompletion(self) } }
         for hook in afterAbortHooks { attempt(hook) }
         release()
         if let problem { throw problem }

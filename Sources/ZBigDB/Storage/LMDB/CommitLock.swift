@@ -15,22 +15,35 @@ final class CommitLock: Sendable {
     private let local = DispatchSemaphore(value: 1)
     private let descriptor: Int32
     private let path: String
+    /// The transaction it is held for.
+    private let holder = Mutex<TransactionID?>(nil)
 
     init(_ descriptor: Int32, path: String) {
         self.descriptor = descriptor
         self.path = path
     }
 
-    func acquire() throws(StorageError) {
+    /// Waits for the lock and takes it.
+    ///
+    /// - Throws: ``StorageError/protocolViolation(_:)`` instead of waiting for itself, if
+    ///   `transaction` holds it already.
+    func acquire(for transaction: TransactionID? = nil) throws(StorageError) {
+        if let transaction, holder.withLock({ $0 == transaction }) {
+            throw .protocolViolation(
+                "two connections of \(path) have changes in one transaction; "
+                    + "change one database through one connection")
+        }
         local.wait()
         let code = clmdb_lock_byte(descriptor, Self.byte, 1)
         if code != 0 {
             local.signal()
             throw .system(path: path, doing: "taking the commit lock", errno: code)
         }
+        holder.withLock { $0 = transaction }
     }
 
     func release() {
+        holder.withLock { $0 = nil }
         _ = clmdb_unlock_byte(descriptor, Self.byte)
         local.signal()
     }

@@ -79,6 +79,14 @@ struct FileFormat: Sendable {
                 transactions: try tree("transactions"),
                 meta: try tree("meta"), pending: try tree("pending"), prepared: try tree("prepared"),
                 outcomes: try tree("outcomes"))
+            // Another process may have been faster since this one found nothing.
+            let isMade: Bool
+            do throws(StorageError) {
+                isMade = unsafe try transaction.get(format.meta, MetaKey.format) != nil
+            } catch {
+                throw .failed(error)
+            }
+            if isMade { return format }
             var writer = ByteWriter()
             writer.raw(signature)
             writer.integer(version)

@@ -81,6 +81,15 @@ final class LMDBBlockWriter: BlockWriter {
         }.get()
     }
 
+    func flush() throws(StorageError) {
+        try state.withLock { state in
+            Result { () throws(StorageError) in try commitBatch(&state) }
+        }.get()
+    }
+
+    /// The blocks belong to a prepared transaction now: discarding leaves them alone.
+    func handOver() { state.withLock { $0 = State() } }
+
     /// Ends the open batch; returns what there is to commit.
     func finish() throws(StorageError) -> Contents {
         try state.withLock { state in
@@ -168,8 +177,10 @@ final class LMDBBlockWriter: BlockWriter {
     private func commitBatch(_ state: inout State) throws(StorageError) {
         guard let open = state.open.take() else { return }
         state.openBytes = 0
+        CommitProbe.reach(.blocksFilled)
         do throws(WriteFailure) {
             try open.commit()
+            CommitProbe.reach(.blocksWritten)
         } catch {
             abandonBatch(&state)
             throw storage.environment.final(error)

@@ -26,12 +26,15 @@ extension LMDBStorage {
         let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
         try environment.makeRoom(keptBytes + 512 * (request.writes.count + contents.writes.count))
 
-        try commitLock.acquire()
+        try commitLock.acquire(for: request.id)
+        CommitProbe.reach(.voting)
         do {
             let write = try LMDBWrite(environment)
             do {
-                return try isSole
-                    ? prepareOpen(request, contents, write) : prepareDurably(request, contents, write)
+                let prepared = try prepare(request, contents, write, isSole: isSole)
+                if !isSole { writer.handOver() }
+                CommitProbe.reach(.voted)
+                return prepared
             } catch {
                 write.abort()
                 throw error
@@ -43,35 +46,30 @@ extension LMDBStorage {
         }
     }
 
-    /// The yes of the only participant: everything written, nothing committed.
-    private func prepareOpen(
-        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite
-    )
-        throws -> any PreparedCommit
-    {
+    private func prepare(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite, isSole: Bool
+    ) throws -> any PreparedCommit {
         let transaction = unsafe write.transaction
         let tid = try unsafe nextTID(transaction)
         let stage = try unsafe makeStage(request, contents, transaction)
-        try unsafe refuseInDoubt(stage, transaction)
-        try unsafe check(stage.writes, request.readings, transaction)
-        try unsafe apply(stage, tid, transaction)
-        let dropped = unsafe try forgetPending(contents.written, transaction)
-        return OpenCommit(storage: self, tid: tid, write: write, dropped: dropped)
-    }
-
-    /// The yes among several: durable before it is said.
-    private func prepareDurably(
-        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite
-    )
-        throws -> any PreparedCommit
-    {
-        let transaction = unsafe write.transaction
-        let tid = try unsafe nextTID(transaction)
-        let stage = try unsafe makeStage(request, contents, transaction)
-        try unsafe refuseInDoubt(stage, transaction)
-        try unsafe check(stage.writes, request.readings, transaction)
+        try unsafe refuseInDoubt(stage, request, transaction)
+        try unsafe check(stage.writes, request, transaction)
+        if stage.writes.isEmpty {
+            // Nothing but readings: they hold until the end, and nothing is written (H4).
+            write.abort()
+            return CheckedCommit(storage: self)
+        }
+        if isSole {
+            // The yes of the only participant: everything written, nothing committed.
+            try unsafe apply(stage, tid, transaction)
+            let dropped = unsafe try forgetPending(contents.written, transaction)
+            CommitProbe.reach(.recordsWritten)
+            return OpenCommit(storage: self, tid: tid, write: write, dropped: dropped)
+        }
+        // The yes among several: durable before it is said.
         try unsafe transaction.put(format.prepared, request.id.bytes, stage.encoded())
         let dropped = unsafe try forgetPending(contents.written, transaction)
+        CommitProbe.reach(.recordsWritten)
         try write.commit()
         forgetGarbage(dropped)
         return DurableCommit(storage: self, tid: tid, id: request.id)
@@ -82,7 +80,7 @@ extension LMDBStorage {
     /// A tid greater than the last, close to the clock.
     func nextTID(_ transaction: LMDBTransaction) throws -> TID {
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
-        return TID(rawValue: max(clock(), last + 1))
+        return TID(rawValue: max(clock.withLock { $0 }(), last + 1))
     }
 
     /// Gives kept blocks ids and puts them into the block space.
@@ -109,25 +107,31 @@ extension LMDBStorage {
             writes: writes.sorted { $0.key < $1.key })
     }
 
-    /// Refuses to touch what a transaction in doubt wants to change.
-    private func refuseInDoubt(_ stage: Stage, _ transaction: LMDBTransaction) throws {
+    /// Refuses to touch, or to rely on, what a transaction in doubt wants to change.
+    private func refuseInDoubt(_ stage: Stage, _ request: CommitRequest, _ transaction: LMDBTransaction)
+        throws
+    {
         if try unsafe transaction.statistics(format.prepared).entries == 0 { return }
-        let keys = Set(stage.writes.map(\.key))
+        let keys = Set(stage.writes.map(\.key) + request.readings.map(\.key))
         let cursor = try unsafe transaction.cursor(format.prepared)
         var entry = unsafe try cursor.first()
         while let at = unsafe entry {
             let other = try unsafe self.stage(at.key, Array(at.value))
-            if let key = other.writes.map(\.key).first(where: keys.contains) {
-                throw StorageError.inDoubt(path: path, oid: key.oid, part: key.part, transaction: other.id)
+            let met = other.writes.map(\.key).first { key in
+                keys.contains(key) || request.cutOffs.contains { $0.covers(key) }
+            }
+            if let met {
+                throw StorageError.inDoubt(path: path, oid: met.oid, part: met.part, transaction: other.id)
             }
             unsafe entry = try cursor.next()
         }
     }
 
-    /// Every record must be at the version the transaction started from (H9, H12).
-    private func check(
-        _ writes: [RecordWrite], _ readings: [(key: RecordKey, base: TID?)], _ transaction: LMDBTransaction
-    ) throws {
+    /// Every record must be at the version the transaction started from (H9, H12),
+    /// and where it cuts off blocks, none may have come since.
+    private func check(_ writes: [RecordWrite], _ request: CommitRequest, _ transaction: LMDBTransaction)
+        throws
+    {
         let cursor = try unsafe transaction.cursor(format.records)
         func check(_ key: RecordKey, _ base: TID?) throws {
             let current = unsafe try newest(key, cursor)?.tid
@@ -137,13 +141,25 @@ extension LMDBStorage {
             }
         }
         for write in writes { try check(write.key, write.base) }
-        for reading in readings { try check(reading.key, reading.base) }
+        for reading in request.readings { try check(reading.key, reading.base) }
+        for cutOff in request.cutOffs {
+            var entry = unsafe try cursor.seek(
+                cutOff.oid.rawValue.bigEndianBytes + UInt64(cutOff.block).bigEndianBytes)
+            while let at = unsafe entry, let (key, tid) = unsafe RecordKey.decode(at.key), cutOff.covers(key)
+            {
+                if tid > cutOff.seen {
+                    throw ConflictError(
+                        oid: key.oid, className: nil, part: key.part, base: nil, current: tid)
+                }
+                unsafe entry = try cursor.next()
+            }
+        }
     }
 
     private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError)
         -> (tid: TID, value: UnsafeRawBufferPointer)?
     {
-        guard let entry = unsafe try cursor.seek(key.encoded(TID(rawValue: .max))),
+        guard let entry = unsafe try cursor.seek(key.encoded(.largest)),
             let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
         else { return nil }
         return unsafe (tid, entry.value)
@@ -220,9 +236,10 @@ extension LMDBStorage {
     }
 
     func inDoubt() throws(StorageError) -> [TransactionID] {
-        // With C held, no prepared transaction can belong to a process at work.
-        try commitLock.acquire()
-        defer { commitLock.release() }
+        // With C held, no prepared transaction can belong to a process at work. A file
+        // opened for reading cannot be locked: there, one at work may be among them.
+        if !isReadOnly { try commitLock.acquire() }
+        defer { if !isReadOnly { commitLock.release() } }
         let format = self.format
         return unsafe try environment.read { transaction throws(StorageError) in
             var found: [TransactionID] = []
@@ -278,18 +295,33 @@ extension LMDBStorage {
         }
         return stage
     }
+}
 
-    /// Microseconds since 1970.
-    private func clock() -> UInt64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+/// A vote of a transaction that changes nothing and relies on what it read.
+private final class CheckedCommit: PreparedCommit {
+    let tid: TID? = nil
+    private let storage: LMDBStorage
+    private var isOpen = true
+
+    init(storage: LMDBStorage) { self.storage = storage }
+
+    deinit { abort() }
+
+    func finish() throws(StorageError) {
+        guard isOpen else { throw .protocolViolation("tpcFinish without a vote") }
+        abort()
+    }
+
+    func abort() {
+        guard isOpen else { return }
+        isOpen = false
+        storage.commitLock.release()
     }
 }
 
 /// A vote whose LMDB transaction is open. Bound to the thread that voted.
 private final class OpenCommit: PreparedCommit {
-    let tid: TID
+    let tid: TID?
     private let storage: LMDBStorage
     private var write: LMDBWrite?
     private let dropped: [BlockID]
@@ -310,11 +342,13 @@ private final class OpenCommit: PreparedCommit {
         }
         guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
         defer { storage.commitLock.release() }
+        CommitProbe.reach(.finishing)
         do throws(WriteFailure) {
             try write.commit()
         } catch {
             throw storage.environment.final(error)
         }
+        CommitProbe.reach(.finished)
         storage.forgetGarbage(dropped)
     }
 
@@ -327,7 +361,7 @@ private final class OpenCommit: PreparedCommit {
 
 /// A vote that is on the disk.
 private final class DurableCommit: PreparedCommit {
-    let tid: TID
+    let tid: TID?
     private let storage: LMDBStorage
     private let id: TransactionID
     private var isOpen = true
@@ -345,7 +379,9 @@ private final class DurableCommit: PreparedCommit {
         isOpen = false
         // If the flip fails the transaction stays prepared, to be decided later.
         defer { storage.commitLock.release() }
+        CommitProbe.reach(.finishing)
         try storage.decide(id, tid: tid, commit: true)
+        CommitProbe.reach(.finished)
     }
 
     func abort() {

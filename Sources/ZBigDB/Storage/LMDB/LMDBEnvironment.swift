@@ -24,6 +24,9 @@ final class LMDBEnvironment: Sendable {
     let gate = ReadWriteGate()
     nonisolated(unsafe) private let env: OpaquePointer
     private let identity: FileIdentity
+    /// Held from the look at a path until its file is claimed: to open a file
+    /// twice, even to close it again at once, breaks LMDB's locks.
+    private static let opening = Lock()
     /// Counts the moves of the map: cursors of an older generation are stale.
     private let generationCount = Atomic<Int>(0)
     private let mapBase = Atomic<UInt>(0)
@@ -41,15 +44,19 @@ final class LMDBEnvironment: Sendable {
     init(_ path: String, _ options: Options, create: Bool) throws(StorageError) {
         self.path = path
         self.options = options
-        try Self.checkPath(path, create: create)
-        unsafe env = try Self.open(path, options)
-        var fd: Int32 = -1
-        unsafe mdb_env_get_fd(env, &fd)
-        do throws(StorageError) {
-            identity = try FileIdentity.claim(fd, path)
-        } catch {
-            unsafe mdb_env_close(env)
-            throw error
+        (unsafe env, identity) = unsafe try Self.opening { () throws(StorageError) in
+            try Self.checkPath(path, create: create)
+            let env = unsafe try Self.open(path, options)
+            var fd: Int32 = -1
+            unsafe mdb_env_get_fd(env, &fd)
+            // The byte locks end with the last holder of the open file: no child may inherit it.
+            _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
+            do throws(StorageError) {
+                return unsafe (env, try FileIdentity.claim(fd, path))
+            } catch {
+                unsafe mdb_env_close(env)
+                throw error
+            }
         }
         var dead: Int32 = 0
         unsafe mdb_reader_check(env, &dead)
@@ -217,9 +224,6 @@ final class LMDBEnvironment: Sendable {
         unsafe fstat(descriptor, &status)
         return unsafe ((info.me_last_pgno + 1) * pageSize, Int(status.st_size))
     }
-
-    /// Cuts or extends the file; false if the system refuses.
-    func setLength(_ length: Int) -> Bool { ftruncate(descriptor, off_t(length)) == 0 }
 
     /// Flushes what durability levels below full have not.
     func sync() throws(StorageError) {

@@ -84,7 +84,8 @@ final class LMDBSnapshot: StorageSnapshot {
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord] {
         unsafe try withRecords { cursor, _ throws(StorageError) in
             var found: [StoredRecord] = []
-            var entry = unsafe try cursor.seek(RecordKey(oid, from).encoded(tid))
+            // Without a tid: the object's own state sorts behind its parts.
+            var entry = unsafe try cursor.seek(oid.rawValue.bigEndianBytes + from)
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid
             {
                 if version <= tid, !key.subkey.isEmpty, found.last?.key != key {
@@ -160,6 +161,12 @@ final class LMDBSnapshot: StorageSnapshot {
         let record: UnsafeRawBufferPointer
     }
 
+    @unsafe
+    private struct Located {
+        let tid: TID
+        let block: LocatedBlock
+    }
+
     /// The block record that an array record names. Its bytes are not touched.
     private func blockRecord(_ record: StoredRecord, _ transaction: LMDBTransaction) throws(StorageError)
         -> (BlockDescriptor, UnsafeRawBufferPointer)
@@ -192,13 +199,18 @@ final class LMDBSnapshot: StorageSnapshot {
         let environment = storage.environment
         environment.gate.enter()
         defer { environment.gate.leave() }
-        guard let record = try record(RecordKey(oid, block: block)) else { return try body(nil) }
-        let located = try unsafe locate(record, blockRecord(record, transaction).1)
+        let found = unsafe try withRecords { cursor, transaction throws(StorageError) -> Located? in
+            guard let record = try find(RecordKey(oid, block: block), cursor) else { return nil }
+            let block = try unsafe locate(record, blockRecord(record, transaction).1)
+            return unsafe Located(tid: record.tid, block: block)
+        }
+        guard let found = unsafe found else { return try body(nil) }
+        let located = unsafe found.block
         let header = unsafe located.header
         let range = header.payloadOffset..<(header.payloadOffset + header.payloadSize)
         let payload = unsafe UnsafeRawBufferPointer(rebasing: located.record[range])
         return try unsafe body(
-            StoredBlock(tid: record.tid, header: header, record: located.record, bytes: payload))
+            StoredBlock(tid: found.tid, header: header, record: located.record, bytes: payload))
     }
 
     // MARK: The log

@@ -2,6 +2,10 @@ internal import CLMDB
 internal import Synchronization
 internal import VirtMem
 
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
 /// The embedded storage engine: records and blocks in one LMDB file.
 final class LMDBStorage: RecordStorage {
     let environment: LMDBEnvironment
@@ -18,6 +22,8 @@ final class LMDBStorage: RecordStorage {
     let verifiesOnLoad: Bool
     /// Blocks written and abandoned: the next transaction that writes drops them.
     let garbage = Mutex<[BlockID]>([])
+    /// Tells the time, in microseconds since 1970.
+    let clock = Mutex<@Sendable () -> UInt64>(LMDBStorage.systemClock)
     private let oids = Mutex(OIDRange())
 
     private struct OIDRange {
@@ -46,6 +52,7 @@ final class LMDBStorage: RecordStorage {
                 "block size \(blockSize): choose a multiple of \(systemPageSize) bytes up to 1 GiB")
         }
         environment = try LMDBEnvironment(path, options.environment, create: options.create)
+        try LengthCheck.run(environment)
         if let opened = try FileFormat.open(environment) {
             format = opened
         } else if options.create, !options.environment.isReadOnly {
@@ -56,7 +63,6 @@ final class LMDBStorage: RecordStorage {
         logLimit = options.logLimit
         verifiesOnLoad = options.verifiesOnLoad
         commitLock = CommitLock(environment.descriptor, path: path)
-        try LengthCheck.run(environment, format)
 
         let meta = format.meta
         let environment = self.environment
@@ -73,6 +79,12 @@ final class LMDBStorage: RecordStorage {
     }
 
     deinit { try? dropGarbage() }
+
+    private static let systemClock: @Sendable () -> UInt64 = {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
+    }
 
     // MARK: Snapshots
 

@@ -30,6 +30,9 @@ struct LMDBTransaction {
         return (stat.ms_entries, stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages)
     }
 
+    /// LMDB's own number of the transaction, or of the one a snapshot shows.
+    var number: Int { unsafe mdb_txn_id(pointer) }
+
     func get(_ tree: LMDBTree, _ key: [UInt8]) throws(StorageError) -> UnsafeRawBufferPointer? {
         var value = unsafe MDB_val()
         let code = unsafe withValue(key) { unsafe mdb_get(pointer, tree.handle, &$0, &value) }

@@ -1,53 +1,109 @@
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
 /// Finds a file that was cut off, before touching what is missing ends the
 /// process with SIGBUS.
 ///
 /// The file may lawfully be a little shorter than the pages LMDB counts: pages
 /// taken and freed within one transaction at its end are never written. So a
-/// short file is refused only if something in it reaches past its end.
-enum LengthCheck {
-    static func run(_ environment: LMDBEnvironment, _ format: FileFormat) throws(StorageError) {
-        let (used, length) = environment.extent()
-        if length >= used { return }
-        let path = environment.path
-        let damage = StorageError.truncated(path: path, size: length, expected: used)
-        if environment.options.isReadOnly { throw damage }
-        // Zeros in place of what is missing: they cannot pass for a page of a tree.
-        guard environment.setLength(used) else { throw damage }
-        do throws(StorageError) {
-            let isWhole = unsafe try environment.read { transaction throws(StorageError) -> Bool in
-                let trees = [
-                    format.records, format.blocks, format.transactions, format.meta, format.pending,
-                    format.prepared, format.outcomes,
-                ]
-                for tree in trees where unsafe try !reachesOnly(length, environment, transaction, tree) {
-                    return false
-                }
-                return true
+/// short file is refused only if something in it reaches past its end. That is
+/// found by reading LMDB's pages with `pread`: nothing is mapped and nothing is
+/// changed, so it may run while other processes write.
+struct LengthCheck {
+    /// Something reaches past the end, or is no page of a tree.
+    private struct Missing: Error {}
+
+    // Places in LMDB's pages, the same in all 64-bit versions of 0.9.
+    private static let pageHeader = 16
+    private static let noPage = UInt64.max
+    private static let rootInTree = 40
+    private static let metaFreeTree = 40
+    private static let metaMainTree = 88
+    private static let metaTransaction = 144
+
+    private let descriptor: Int32
+    private let pageSize: Int
+    private let length: Int
+
+    /// - Throws: ``StorageError/truncated(path:size:expected:)``.
+    static func run(_ environment: LMDBEnvironment) throws(StorageError) {
+        if environment.extent().length >= environment.extent().used { return }
+        // The snapshot keeps writers from reusing the pages that are looked at.
+        try unsafe environment.read { transaction throws(StorageError) in
+            let (used, length) = environment.extent()
+            let check = LengthCheck(
+                descriptor: environment.descriptor, pageSize: environment.pageSize, length: length)
+            do {
+                try unsafe check.trees(of: transaction.number)
+            } catch {
+                throw .truncated(path: environment.path, size: length, expected: used)
             }
-            if isWhole { return }
-        } catch {
-            // A tree that leads into the missing part.
         }
-        _ = environment.setLength(length)
-        throw damage
     }
 
-    private static func reachesOnly(
-        _ length: Int, _ environment: LMDBEnvironment, _ transaction: LMDBTransaction, _ tree: LMDBTree
-    ) throws(StorageError) -> Bool {
-        let cursor = try unsafe transaction.cursor(tree)
-        var entry = unsafe try cursor.first()
-        var count = 0
-        while let at = unsafe entry {
-            count += 1
-            // Values of their own pages only; small ones lie in the tree's pages.
-            if unsafe at.value.count > environment.pageSize / 2 {
-                guard let offset = unsafe environment.fileOffset(of: at.value),
-                    unsafe offset + at.value.count <= length
-                else { return false }
-            }
-            unsafe entry = try cursor.next()
+    private func trees(of transaction: Int) throws(Missing) {
+        for number in 0..<2 {
+            let meta = try page(UInt64(number))
+            guard meta.number(Self.metaTransaction) == UInt64(transaction) else { continue }
+            try tree(meta.number(Self.metaFreeTree + Self.rootInTree), 0)
+            return try tree(meta.number(Self.metaMainTree + Self.rootInTree), 0)
         }
-        return try unsafe count == transaction.statistics(tree).entries
+        throw Missing()
+    }
+
+    /// Everything below a page is there.
+    private func tree(_ root: UInt64, _ depth: Int) throws(Missing) {
+        if root == Self.noPage { return }
+        guard depth < 64 else { throw Missing() }
+        let page = try self.page(root)
+        let flags = page.short(10)
+        let isBranch = flags & 1 != 0
+        guard page.number(0) == root, isBranch || flags & 2 != 0 else { throw Missing() }
+        let keys = (page.short(12) - Self.pageHeader) / 2
+        guard keys >= 0, Self.pageHeader + 2 * keys <= pageSize else { throw Missing() }
+        for key in 0..<keys {
+            let node = page.short(Self.pageHeader + 2 * key)
+            guard node + 8 <= pageSize else { throw Missing() }
+            if isBranch {
+                let child = UInt64(page.short(node)) | UInt64(page.short(node + 2)) << 16
+                try tree(child | UInt64(page.short(node + 4)) << 32, depth + 1)
+                continue
+            }
+            let kind = page.short(node + 4)
+            let value = node + 8 + page.short(node + 6)
+            if kind & 1 != 0 {
+                guard value + 8 <= pageSize else { throw Missing() }
+                let size = page.short(node) | page.short(node + 2) << 16
+                try span(page.number(value), Self.pageHeader + size)
+            } else if kind & 2 != 0 {
+                guard value + Self.rootInTree + 8 <= pageSize else { throw Missing() }
+                try tree(page.number(value + Self.rootInTree), depth + 1)
+            }
+        }
+    }
+
+    /// Bytes from the start of a page on are in the file.
+    private func span(_ number: UInt64, _ count: Int) throws(Missing) {
+        let (start, overflow) = number.multipliedReportingOverflow(by: UInt64(pageSize))
+        guard !overflow, start <= UInt64(length), UInt64(length) - start >= UInt64(count) else {
+            throw Missing()
+        }
+    }
+
+    private func page(_ number: UInt64) throws(Missing) -> Page {
+        try span(number, pageSize)
+        var bytes = [UInt8](repeating: 0, count: pageSize)
+        let read = unsafe pread(descriptor, &bytes, pageSize, off_t(number) * off_t(pageSize))
+        guard read == pageSize else { throw Missing() }
+        return Page(bytes: bytes)
+    }
+
+    private struct Page {
+        let bytes: [UInt8]
+        func short(_ offset: Int) -> Int { Int(bytes[offset]) | Int(bytes[offset + 1]) << 8 }
+        func number(_ offset: Int) -> UInt64 {
+            (0..<8).reversed().reduce(0) { $0 << 8 | UInt64(bytes[offset + $1]) }
+        }
     }
 }

@@ -1,0 +1,36 @@
+internal import Synchronization
+
+/// Places in a commit where tests can stop the process: what is in the file then
+/// is what a crash leaves. Without a hook a place costs one load.
+enum CommitProbe {
+    enum Place: String, CaseIterable, Sendable {
+        /// A batch of blocks is written and not committed.
+        case blocksFilled
+        /// A batch of blocks is committed ahead of its transaction.
+        case blocksWritten
+        /// The commit lock is held.
+        case voting
+        /// Records and log entry, or the prepared transaction, are written and not committed.
+        case recordsWritten
+        /// Yes was said.
+        case voted
+        /// The flip is about to happen.
+        case finishing
+        /// The flip has happened; the commit lock is still held.
+        case finished
+    }
+
+    private static let isSet = Atomic<Bool>(false)
+    private static let hook = Mutex<(@Sendable (Place) -> Void)?>(nil)
+
+    /// Has `hook` called at every place, on the thread that reaches it; nil for nothing.
+    static func set(_ hook: (@Sendable (Place) -> Void)?) {
+        self.hook.withLock { $0 = hook }
+        isSet.store(hook != nil, ordering: .releasing)
+    }
+
+    static func reach(_ place: Place) {
+        guard isSet.load(ordering: .acquiring) else { return }
+        hook.withLock { $0 }?(place)
+    }
+}
