@@ -17,19 +17,24 @@ final class Block {
     var areas = 0
     /// The frame of the RAM pool that holds its clean content, if one does.
     var frame: RAMPool.Frame?
-    /// Scoped accesses that rely on it; it is not evicted meanwhile.
+    /// Scoped accesses that rely on it; it is not evicted meanwhile. They belong
+    /// to the block number: when the block goes, the next one gets them.
     var pins = 0
 
     /// The private copies hold content that is stored, while the file shown
     /// under them is older. Until it is mapped anew, dropping the copies is not
     /// the way to clean content.
     var isDetached = false
+    /// Detached, but the backend can load what the private copies hold: it may be evicted.
+    var isReloadable = false
     /// Dirty, but write-protected since a writeout began.
     var isSealed = false
     /// `storeblk` has taken its bytes as they are.
     var isStored = false
 
     var waiters: [Waiter] = []
+
+    var isEvictable: Bool { state == .loaded && pins == 0 && (!isDetached || isReloadable) }
 
     // Links of the recency list; see RecencyList.
     var older: Block?

@@ -7,13 +7,13 @@ struct BlockMap<Value> {
     private static var leafBits: Int { 9 }
     private static var leafSize: Int { 1 << leafBits }
 
-    private struct Leaf {
+    struct Leaf {
         var slots: [Value?]
         var used = 0
     }
 
     let capacity: Int
-    private var leaves: [Leaf?] = []
+    private(set) var leaves: [Leaf?] = []
     private(set) var count = 0
 
     init(capacity: Int) { self.capacity = capacity }
@@ -55,12 +55,12 @@ struct BlockMap<Value> {
         while let last = leaves.last, last == nil { leaves.removeLast() }
     }
 
-    /// Calls `body` with each number and value, ascending.
-    func forEach(_ body: (Int, Value) -> Void) {
+    /// Calls `body` with each number and value, ascending, until it throws.
+    func forEach<E: Error>(_ body: (Int, Value) throws(E) -> Void) throws(E) {
         for (index, leaf) in leaves.enumerated() {
             guard let leaf else { continue }
             for (slot, value) in leaf.slots.enumerated() {
-                if let value { body(index << Self.leafBits + slot, value) }
+                if let value { try body(index << Self.leafBits + slot, value) }
             }
         }
     }

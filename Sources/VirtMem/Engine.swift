@@ -43,13 +43,13 @@ final class Engine: Sendable {
     }
 
     /// Makes a handle of `range`; returns its id.
-    func makeHandle(_ file: any BigFile, _ blockSize: Int, _ range: consuming AddressRange)
-        throws(VirtMemError) -> UInt32
-    {
+    func makeHandle(
+        _ file: any BigFile, name: String, _ blockSize: Int, _ range: consuming AddressRange
+    ) throws(VirtMemError) -> UInt32 {
         var range: AddressRange? = consume range
         return try locked { state throws(VirtMemError) in
-            guard let taken = range.take() else { throw .closed(file: file.description) }
-            return try state.open(file, blockSize: blockSize, range: taken)
+            guard let taken = range.take() else { throw .closed(file: name) }
+            return try state.open(file, name: name, blockSize: blockSize, range: taken)
         }
     }
 
@@ -71,7 +71,7 @@ struct EngineState {
     let zeroDescriptor: Int32
     let poolDescriptor: Int32
     /// Kernel mappings the engine may use, and uses.
-    let areaLimit: Int
+    var areaLimit: Int
     var areas = 0
 
     private(set) var handles: [UInt32: HandleState] = [:]
@@ -114,15 +114,14 @@ struct EngineState {
 
     // MARK: Handles
 
-    func handle(_ id: UInt32, _ file: any BigFile) throws(VirtMemError) -> HandleState {
-        guard let handle = handles[id] else { throw .closed(file: file.description) }
+    func handle(_ id: UInt32, _ name: String) throws(VirtMemError) -> HandleState {
+        guard let handle = handles[id] else { throw .closed(file: name) }
         return handle
     }
 
-    mutating func open(_ file: any BigFile, blockSize: Int, range: consuming AddressRange)
-        throws(VirtMemError)
-        -> UInt32
-    {
+    mutating func open(
+        _ file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange
+    ) throws(VirtMemError) -> UInt32 {
         if blockSize > zeroLength {
             guard ftruncate(zeroDescriptor, off_t(blockSize)) == 0 else {
                 throw .outOfMemory(doing: "growing the file of zeros", errno: lastErrno())
@@ -131,7 +130,7 @@ struct EngineState {
         }
         let id = nextHandle
         nextHandle += 1
-        let handle = HandleState(id: id, file: file, blockSize: blockSize, range: range)
+        let handle = HandleState(id: id, file: file, name: name, blockSize: blockSize, range: range)
         let code = unsafe cvirtmem_register(handle.base, handle.length, id)
         if code != 0 { throw .system(doing: "registering \(handle.length) bytes of addresses", errno: code) }
         handles[id] = handle
@@ -168,19 +167,26 @@ struct EngineState {
         var mapped: [Int] = []
         for number in numbers {
             guard let block = handle.blocks[number] else { continue }
-            if block.state != .loading { mapped.append(number) }
-            handle.blocks[number] = nil
-            handle.dirty.remove(number)
-            forget(block)
-            wakeWaiters(of: block)
+            if block.state == .loading { takeOut(handle, block) } else { mapped.append(number) }
         }
         for run in HandleState.runs(mapped) {
             let address = unsafe handle.address(of: run.lowerBound)
             let code = unsafe Mapping.unmap(address, run.count * handle.blockSize)
+            // What could not be unmapped stays in the tables, as it stays readable.
             if code != 0 {
-                throw .outOfMemory(doing: "unmapping blocks \(run) of \(handle.file)", errno: code)
+                throw .outOfMemory(doing: "unmapping blocks \(run) of \(handle.name)", errno: code)
             }
+            for number in run { if let block = handle.blocks[number] { takeOut(handle, block) } }
         }
+    }
+
+    /// Takes a block out of the tables. Pins stay with its number.
+    mutating func takeOut(_ handle: HandleState, _ block: Block) {
+        handle.blocks[block.number] = nil
+        handle.dirty.remove(block.number)
+        if block.pins > 0 { handle.pinsOfAbsent[block.number] = block.pins }
+        forget(block)
+        wakeWaiters(of: block)
     }
 
     /// Evicts least recently used clean blocks until `needed` more kernel
@@ -196,8 +202,9 @@ struct EngineState {
     }
 
     /// Evicts least recently used clean blocks that hold frames of the RAM pool,
-    /// until `bytes` are free or none is left. Dirty blocks keep theirs (B16, B18).
-    mutating func reclaimFrames(_ bytes: Int) throws(VirtMemError) {
+    /// until `bytes` are free or none is left; returns how many it freed. Dirty
+    /// blocks keep theirs (B16, B18).
+    mutating func reclaimFrames(_ bytes: Int) throws(VirtMemError) -> Int {
         var freed = 0
         var next = recency.oldest
         while freed < bytes, let victim = next {
@@ -206,15 +213,32 @@ struct EngineState {
             freed += frame.size
             try makeAbsent(handle, [victim.number])
         }
+        return freed
     }
 
-    /// Evicts up to `limit` least recently used clean blocks (behaviour B17).
+    /// Evicts up to `limit` least recently used clean blocks (behaviour B17);
+    /// returns how many it did.
+    ///
+    /// Neighbours go together: at the system's limit of mappings, one that covers
+    /// several blocks can be taken away as a whole, but not be parted.
     mutating func reclaim(_ limit: Int) throws(VirtMemError) -> Int {
-        var count = 0
-        while count < limit, let victim = recency.oldest, let handle = handles[victim.handle] {
-            try makeAbsent(handle, [victim.number])
-            count += 1
+        var victims: [UInt32: [Int]] = [:]
+        var next = recency.oldest
+        for _ in 0..<limit {
+            guard let block = next else { break }
+            victims[block.handle, default: []].append(block.number)
+            next = block.newer
         }
+        let before = recency.count
+        var failure: VirtMemError?
+        for (id, numbers) in victims {
+            guard let handle = handles[id] else { continue }
+            for run in HandleState.runs(numbers.sorted()) {
+                do throws(VirtMemError) { try makeAbsent(handle, Array(run)) } catch { failure = error }
+            }
+        }
+        let count = before - recency.count
+        if count == 0, let failure { throw failure }
         return count
     }
 }

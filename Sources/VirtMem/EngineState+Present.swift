@@ -68,7 +68,9 @@ extension EngineState {
             handle.expectedNext = end
         }
         for number in start..<end {
-            handle.blocks[number] = Block(number: number, handle: handle.id, serial: serial)
+            let block = Block(number: number, handle: handle.id, serial: serial)
+            block.pins = handle.pinsOfAbsent.removeValue(forKey: number) ?? 0
+            handle.blocks[number] = block
         }
         handle.activeLoads += 1
         return LoadTicket(
@@ -78,10 +80,13 @@ extension EngineState {
 
     /// Ends a loading: maps what was found for each block that is still waited
     /// for, drops it for those that were invalidated meanwhile.
-    mutating func complete(_ ticket: LoadTicket, _ contents: [LoadedContent]) throws(VirtMemError) {
+    ///
+    /// Returns the first block that must be looked at again: those before it
+    /// are usable, and pinned if the ticket says so.
+    mutating func complete(_ ticket: LoadTicket, _ contents: [LoadedContent]) throws(VirtMemError) -> Int {
         guard let handle = handles[ticket.handle] else {
             for case .frame(let frame) in contents { drop(frame) }
-            return
+            return ticket.demanded.lowerBound
         }
         handle.activeLoads -= 1
         let access = handle.isWritingOut ? .read : ticket.access
@@ -94,8 +99,7 @@ extension EngineState {
                 continue
             }
             if case .skipped = content {
-                handle.blocks[number] = nil
-                wakeWaiters(of: block)
+                takeOut(handle, block)
                 continue
             }
             unsafe writer.add(
@@ -106,71 +110,99 @@ extension EngineState {
         }
 
         let isWrite = access == .write
-        try makeRoom(forAreas: writer.areas)
-        var code = writer.map(isWrite ? Mapping.readWrite : Mapping.readOnly)
-        if code != 0, try reclaim(1024) > 0 {
-            code = writer.map(isWrite ? Mapping.readWrite : Mapping.readOnly)
+        do throws(VirtMemError) {
+            // Joined blocks can be parted again, so the budget counts each of them.
+            try makeRoom(forAreas: placed.reduce(0) { $0 + $1.areas })
+            try place(
+                writer, isWrite ? Mapping.readWrite : Mapping.readOnly,
+                "blocks \(ticket.blocks) of \(handle.name)")
+        } catch {
+            makeAbsentAfterFailure(handle, placed)
+            throw error
         }
-        if code != 0 {
-            try? makeAbsentAfterFailure(handle, placed)
-            throw .outOfMemory(doing: "mapping blocks \(ticket.blocks) of \(handle.file)", errno: code)
-        }
+        var usable = ticket.demanded.lowerBound
         for block in placed {
             areas += block.areas
-            let isDemanded = ticket.demanded.contains(block.number)
             if isWrite {
                 block.state = .dirty
                 handle.dirty.insert(block.number)
             } else {
                 block.state = .loaded
-                recency.append(block)
+                if block.isEvictable { recency.append(block) }
             }
-            if ticket.pin, isDemanded { addPin(block) }
             wakeWaiters(of: block)
+            if block.number == usable, ticket.demanded.contains(usable) { usable += 1 }
         }
         if ticket.access == .write, !isWrite {
-            throw .writeoutInProgress(file: handle.file.description, action: "change a block")
+            throw .writeoutInProgress(file: handle.name, action: "change a block")
+        }
+        if ticket.pin {
+            for number in ticket.demanded.lowerBound..<usable {
+                if let block = handle.blocks[number] { addPin(block) }
+            }
+        }
+        return usable
+    }
+
+    /// Maps what `writer` collected. If the system has no more mappings, evicts and tries again.
+    private mutating func place(_ writer: SegmentWriter, _ protection: Int32, _ what: String)
+        throws(VirtMemError)
+    {
+        var code = writer.map(protection)
+        if code != 0, try reclaim(1024) > 0 { code = writer.map(protection) }
+        if code != 0 { throw .outOfMemory(doing: "mapping \(what)", errno: code) }
+    }
+
+    /// Gives up blocks of a ticket: they are absent again.
+    mutating func release(_ ticket: LoadTicket, _ numbers: Range<Int>) {
+        guard let handle = handles[ticket.handle] else { return }
+        for number in numbers {
+            guard let block = handle.blocks[number], block.serial == ticket.serial else { continue }
+            takeOut(handle, block)
         }
     }
 
     /// Ends a loading that failed: the blocks are absent again.
     mutating func fail(_ ticket: LoadTicket) {
-        guard let handle = handles[ticket.handle] else { return }
-        handle.activeLoads -= 1
-        for number in ticket.blocks {
-            guard let block = handle.blocks[number], block.serial == ticket.serial else { continue }
-            handle.blocks[number] = nil
-            wakeWaiters(of: block)
-        }
+        handles[ticket.handle]?.activeLoads -= 1
+        release(ticket, ticket.blocks)
     }
 
-    private mutating func makeAbsentAfterFailure(_ handle: HandleState, _ blocks: [Block])
-        throws(VirtMemError)
-    {
+    /// Takes a half-made mapping away. If even that fails, what is mapped stays
+    /// accessible; the tables say absent, so the waiting threads try again.
+    private mutating func makeAbsentAfterFailure(_ handle: HandleState, _ blocks: [Block]) {
+        for run in HandleState.runs(blocks.map(\.number)) {
+            _ = unsafe Mapping.unmap(handle.address(of: run.lowerBound), run.count * handle.blockSize)
+        }
         for block in blocks {
             block.areas = 0
-            block.state = .loaded  // so that a half-made mapping is taken away
+            takeOut(handle, block)
         }
-        try makeAbsent(handle, blocks.map(\.number))
     }
 
     /// First write to a clean block, or to one sealed by a finished writeout.
     mutating func makeDirty(_ handle: HandleState, _ block: Block) throws(VirtMemError) {
         if block.state == .dirty, !block.isSealed { return }
         if handle.isWritingOut {
-            throw .writeoutInProgress(file: handle.file.description, action: "change block \(block.number)")
+            throw .writeoutInProgress(file: handle.name, action: "change block \(block.number)")
         }
         let address = unsafe handle.address(of: block.number)
-        let code = unsafe Mapping.protect(address, handle.blockSize, Mapping.readWrite)
+        recency.remove(block)
+        var code = unsafe Mapping.protect(address, handle.blockSize, Mapping.readWrite)
+        // A change of protection splits a kernel mapping, of which there may be no more.
+        if code != 0, try reclaim(1024) > 0 {
+            code = unsafe Mapping.protect(address, handle.blockSize, Mapping.readWrite)
+        }
         if code != 0 {
-            throw .outOfMemory(doing: "making block \(block.number) of \(handle.file) writable", errno: code)
+            _ = unsafe Mapping.protect(address, handle.blockSize, Mapping.readOnly)
+            if block.isEvictable { recency.append(block) }
+            throw .outOfMemory(doing: "making block \(block.number) of \(handle.name) writable", errno: code)
         }
         block.isSealed = false
         block.isStored = false
         if block.state == .loaded {
             block.state = .dirty
             handle.dirty.insert(block.number)
-            recency.remove(block)
         }
     }
 
@@ -188,9 +220,12 @@ extension EngineState {
     mutating func unpin(_ id: UInt32, _ blocks: Range<Int>) {
         guard let handle = handles[id] else { return }
         for number in blocks {
-            guard let block = handle.blocks[number], block.pins > 0 else { continue }
-            block.pins -= 1
-            if block.pins == 0, block.state == .loaded, !block.isDetached { recency.append(block) }
+            if let block = handle.blocks[number] {
+                block.pins -= 1
+                if block.isEvictable { recency.append(block) }
+            } else if let pins = handle.pinsOfAbsent[number] {
+                handle.pinsOfAbsent[number] = pins > 1 ? pins - 1 : nil
+            }
         }
     }
 }

@@ -8,11 +8,12 @@ extension EngineState {
         let numbers = handle.dirty.sorted()
         for run in HandleState.runs(numbers) {
             let address = unsafe handle.address(of: run.lowerBound)
+            // Sealed first: also after a failure half-way the next write must be looked at.
+            for number in run { handle.blocks[number]?.isSealed = true }
             let code = unsafe Mapping.protect(address, run.count * handle.blockSize, Mapping.readOnly)
             if code != 0 {
-                throw .outOfMemory(doing: "write-protecting blocks \(run) of \(handle.file)", errno: code)
+                throw .outOfMemory(doing: "write-protecting blocks \(run) of \(handle.name)", errno: code)
             }
-            for number in run { handle.blocks[number]?.isSealed = true }
         }
         handle.isWritingOut = true
         return numbers
@@ -29,12 +30,14 @@ extension EngineState {
             if !block.isSealed {
                 // Never sealed: marked clean without a STORE (behaviour C20).
                 let address = unsafe handle.address(of: number)
-                _ = unsafe Mapping.protect(address, handle.blockSize, Mapping.readOnly)
+                let code = unsafe Mapping.protect(address, handle.blockSize, Mapping.readOnly)
+                if code != 0 { continue }  // rather dirty than changed without notice
             }
             block.state = .loaded
             block.isSealed = false
             block.isStored = false
             block.isDetached = true
+            block.isReloadable = false
             handle.dirty.remove(number)
         }
     }
@@ -58,10 +61,12 @@ extension EngineState {
         for run in HandleState.runs(handle.dirty.sorted()) {
             let address = unsafe handle.address(of: run.lowerBound)
             let length = run.count * handle.blockSize
-            var code = unsafe Mapping.dropPrivateCopies(address, length)
-            if code == 0 { code = unsafe Mapping.protect(address, length, Mapping.readOnly) }
+            for number in run { handle.blocks[number]?.isSealed = true }
+            // Protected first: a write that comes in between must fault and make dirty again.
+            var code = unsafe Mapping.protect(address, length, Mapping.readOnly)
+            if code == 0 { code = unsafe Mapping.dropPrivateCopies(address, length) }
             if code != 0 {
-                throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.file)", errno: code)
+                throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.name)", errno: code)
             }
             for number in run {
                 guard let block = handle.blocks[number] else { continue }
@@ -69,7 +74,7 @@ extension EngineState {
                 block.isSealed = false
                 block.isStored = false
                 handle.dirty.remove(number)
-                if block.pins == 0 { recency.append(block) }
+                if block.isEvictable { recency.append(block) }
             }
         }
     }
@@ -92,7 +97,10 @@ extension EngineState {
             }
             let content: LoadedContent
             switch source {
-            case .load: continue
+            case .load:
+                block.isReloadable = true
+                if block.isEvictable { recency.append(block) }
+                continue
             case .hole: content = .hole
             case .extents(let extents): content = .extents(extents)
             }
@@ -111,13 +119,13 @@ extension EngineState {
             block.isDetached = false
             if let frame = block.frame { drop(frame) }
             block.frame = nil
-            if block.pins == 0 { recency.append(block) }
+            if block.isEvictable { recency.append(block) }
         }
     }
 
     func refuseDuringWriteout(_ handle: HandleState, _ action: String) throws(VirtMemError) {
         if handle.isWritingOut {
-            throw .writeoutInProgress(file: handle.file.description, action: action)
+            throw .writeoutInProgress(file: handle.name, action: action)
         }
     }
 }

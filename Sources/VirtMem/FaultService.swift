@@ -85,6 +85,14 @@ extension Engine {
     /// Does what one fault needs. Never throws: an error here can reach nobody
     /// but the person who reads standard error.
     func serve(_ fault: Fault) {
+        // Replying comes last, when this thread holds no reference to the file
+        // any more: the stopped thread may be about to give up the last one.
+        if let reply = reply(to: fault) { Fault.reply(fault.id, reply) }
+    }
+
+    /// Nil if another thread will reply.
+    @inline(never)
+    private func reply(to fault: Fault) -> Int? {
         do throws(VirtMemError) {
             let look = try locked { state throws(VirtMemError) -> Look in
                 guard let block = state.block(at: fault.address, of: fault.region) else { return .gone }
@@ -94,12 +102,12 @@ extension Engine {
                     waiter: { .fault(fault.id) })
             }
             switch look {
-            case .ready: Fault.reply(fault.id, Int(CVIRTMEM_RETRY))
-            case .gone: Fault.reply(fault.id, Int(CVIRTMEM_NOT_OURS))
-            case .wait: break  // the thread that loads the block replies
+            case .ready: return Int(CVIRTMEM_RETRY)
+            case .gone: return Int(CVIRTMEM_NOT_OURS)
+            case .wait: return nil  // the thread that loads the block replies
             case .load(let ticket):
                 try load(ticket)
-                Fault.reply(fault.id, Int(CVIRTMEM_RETRY))
+                return Int(CVIRTMEM_RETRY)
             }
         } catch {
             let access = fault.access == .write ? "write to" : "read of"
@@ -108,7 +116,7 @@ extension Engine {
             unsafe Array(text.utf8).withUnsafeBytes { bytes in
                 _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)
             }
-            Fault.reply(fault.id, Int(CVIRTMEM_FATAL))
+            return Int(CVIRTMEM_FATAL)
         }
     }
 }

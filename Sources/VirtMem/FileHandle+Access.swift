@@ -38,7 +38,6 @@ extension FileHandle {
         do throws(VirtMemError) {
             while next < all.upperBound {
                 let event = Event()
-                var progress = 0
                 let result = engine.locked { state -> (Result<Look, VirtMemError>, Int) in
                     var progress = 0
                     let look = Result<Look, VirtMemError> { () throws(VirtMemError) in
@@ -48,13 +47,12 @@ extension FileHandle {
                     }
                     return (look, progress)
                 }
-                progress = result.1
-                next += progress
+                next += result.1
                 switch try result.0.get() {
                 case .ready: break
-                case .gone: throw .closed(file: file.description)
+                case .gone: throw .closed(file: name)
                 case .wait: event.wait()
-                case .load(let ticket): next = try loadPinned(ticket)
+                case .load(let ticket): next = try engine.load(ticket)
                 }
             }
         } catch {
@@ -62,23 +60,5 @@ extension FileHandle {
             throw error
         }
         return all
-    }
-
-    /// Loads a ticket's blocks; returns the first that is not present and pinned
-    /// afterwards. Blocks invalidated meanwhile are looked at again.
-    private func loadPinned(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
-        try engine.load(ticket)
-        return engine.locked { state -> Int in
-            guard let handle = state.handles[id] else { return ticket.blocks.lowerBound }
-            var lost: Int?
-            for number in ticket.blocks where handle.blocks[number]?.serial != ticket.serial {
-                lost = number
-                break
-            }
-            guard let lost else { return ticket.blocks.upperBound }
-            // Those after the lost one are pinned again when they are reached.
-            state.unpin(id, (lost + 1)..<ticket.blocks.upperBound)
-            return lost
-        }
     }
 }

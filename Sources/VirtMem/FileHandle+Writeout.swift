@@ -21,7 +21,7 @@ extension FileHandle {
         }
         guard flags.contains(.store) else {
             try engine.locked { state throws(VirtMemError) in
-                let handle = try state.handle(id, file)
+                let handle = try state.handle(id, name)
                 try state.refuseDuringWriteout(handle, "mark blocks stored")
                 state.markStored(handle, state.markable(handle, storedBefore: handle.hasStored))
                 handle.hasStored = false
@@ -29,7 +29,7 @@ extension FileHandle {
             return
         }
         let numbers = try engine.locked { state throws(VirtMemError) in
-            try state.beginWriteout(try state.handle(id, file))
+            try state.beginWriteout(try state.handle(id, name))
         }
         var failure: VirtMemError?
         for number in numbers {
@@ -48,7 +48,8 @@ extension FileHandle {
         engine.locked { state in
             guard let handle = state.handles[id] else { return }
             handle.isWritingOut = false
-            handle.hasStored = failure == nil && !flags.contains(.markStored)
+            // After a failure, too: a later mark must spare what was not stored.
+            handle.hasStored = failure != nil || !flags.contains(.markStored)
         }
         if let failure { throw failure }
     }
@@ -59,7 +60,7 @@ extension FileHandle {
     /// - Complexity: O(dirty blocks).
     public func discard() throws(VirtMemError) {
         try engine.locked { state throws(VirtMemError) in
-            let handle = try state.handle(id, file)
+            let handle = try state.handle(id, name)
             try state.discard(handle)
             handle.hasStored = false
         }
@@ -73,14 +74,14 @@ extension FileHandle {
     public func invalidate(_ blocks: some Sequence<Int>) throws(VirtMemError) {
         let numbers = blocks.sorted()
         try engine.locked { state throws(VirtMemError) in
-            try state.invalidate(try state.handle(id, file), numbers)
+            try state.invalidate(try state.handle(id, name), numbers)
         }
     }
 
     /// Makes every block absent, from `first` on.
     public func invalidate(from first: Int) throws(VirtMemError) {
         try engine.locked { state throws(VirtMemError) in
-            let handle = try state.handle(id, file)
+            let handle = try state.handle(id, name)
             var numbers: [Int] = []
             handle.blocks.forEach { number, _ in if number >= first { numbers.append(number) } }
             try state.invalidate(handle, numbers)
@@ -94,7 +95,8 @@ extension FileHandle {
     /// and gives the private copies back to the system. Call it once the
     /// backend's snapshot contains what was stored; the bytes do not change.
     ///
-    /// Blocks the backend can only copy stay as they are.
+    /// Blocks the backend can only copy keep their memory, but may be evicted from
+    /// now on; the pages changed before count as changed again with their next change.
     public func rebase() throws(VirtMemError) {
         let numbers = engine.locked { state -> [Int] in
             var found: [Int] = []
@@ -111,7 +113,7 @@ extension FileHandle {
                 throw .loadFailed(file: file.description, block: run.lowerBound, cause: error)
             }
             try engine.locked { state throws(VirtMemError) in
-                try state.rebase(try state.handle(id, file), run, sources)
+                try state.rebase(try state.handle(id, name), run, sources)
             }
         }
     }

@@ -24,6 +24,8 @@ public final class FileHandle: Sendable {
 
     let engine: Engine
     let id: UInt32
+    /// The file's description when the handle was opened.
+    let name: String
     private let base: UInt
 
     /// Opens a handle that can reach the first `bytes` bytes of `file`.
@@ -39,12 +41,14 @@ public final class FileHandle: Sendable {
         }
         let range = try AddressRange(reserving: bytes)
         self.file = file
+        let name = file.description
+        self.name = name
         self.blockSize = blockSize
         reservedBytes = range.length / blockSize * blockSize
         base = unsafe UInt(bitPattern: range.base)
         let engine = try Engine.shared()
         self.engine = engine
-        id = try engine.makeHandle(file, blockSize, range)
+        id = try engine.makeHandle(file, name: name, blockSize, range)
     }
 
     deinit { engine.locked { $0.close(id) } }
@@ -85,20 +89,22 @@ public final class FileHandle: Sendable {
         let (upper, overflow2) = blocks.upperBound.multipliedReportingOverflow(by: blockSize)
         let bytes = overflow1 || overflow2 ? 0..<Int.max : lower..<upper
         try check(bytes)
-        try engine.locked { state throws(VirtMemError) in try state.handle(id, file).windows += 1 }
+        try engine.locked { state throws(VirtMemError) in try state.handle(id, name).windows += 1 }
         return Window(handle: self, bytes: bytes)
     }
 
     /// Closes the handle: loaded and dirty blocks go alike, its memory is given back.
     ///
-    /// - Throws: ``VirtMemError/windowsAlive(file:count:)``, ``VirtMemError/loadInProgress(file:)``,
+    /// - Throws: ``VirtMemError/windowsAlive(file:count:)``, ``VirtMemError/accessInProgress(file:)``
+    ///   (inside a scoped access), ``VirtMemError/loadInProgress(file:)``,
     ///   ``VirtMemError/writeoutInProgress(file:action:)`` (behaviours C2, C3, D10). Closing twice is fine.
     public func close() throws(VirtMemError) {
         try engine.locked { state throws(VirtMemError) in
             guard let handle = state.handles[id] else { return }
             try state.refuseDuringWriteout(handle, "close")
-            if handle.activeLoads > 0 { throw .loadInProgress(file: file.description) }
-            if handle.windows > 0 { throw .windowsAlive(file: file.description, count: handle.windows) }
+            if handle.activeLoads > 0 { throw .loadInProgress(file: name) }
+            if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
+            if handle.hasPins { throw .accessInProgress(file: name) }
             state.close(id)
         }
     }

@@ -2,6 +2,8 @@
 final class HandleState {
     let id: UInt32
     let file: any BigFile
+    /// The file's description, for messages: asking for it would be a call back under V.
+    let name: String
     let blockSize: Int
     /// Blocks that fit in the reservation.
     let capacity: Int
@@ -16,6 +18,8 @@ final class HandleState {
     /// Loads under way, also of blocks invalidated since.
     var activeLoads = 0
     var windows = 0
+    /// Pins of blocks that were made absent while somebody relied on them.
+    var pinsOfAbsent: [Int: Int] = [:]
 
     /// The block after the last ones loaded by a read fault, and how many blocks
     /// the next fault in sequence will take along.
@@ -24,9 +28,10 @@ final class HandleState {
     static let groupSize = 16
     static let maxReadAhead = 64
 
-    init(id: UInt32, file: any BigFile, blockSize: Int, range: consuming AddressRange) {
+    init(id: UInt32, file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange) {
         self.id = id
         self.file = file
+        self.name = name
         self.blockSize = blockSize
         self.range = range
         capacity = self.range.length / blockSize
@@ -35,6 +40,13 @@ final class HandleState {
 
     var base: UnsafeMutableRawPointer { unsafe range.base }
     var length: Int { range.length }
+
+    /// Whether a scoped access relies on any block.
+    var hasPins: Bool {
+        var found = !pinsOfAbsent.isEmpty
+        blocks.forEach { _, block in found = found || block.pins > 0 }
+        return found
+    }
 
     func address(of block: Int) -> UnsafeMutableRawPointer { unsafe range.base + block * blockSize }
 

@@ -1,8 +1,10 @@
 /// Finds the content of a ticket's blocks: the part of loading that runs
 /// without V, and may take as long as the backend needs.
 extension Engine {
-    /// Loads the blocks of `ticket` and maps them.
-    func load(_ ticket: LoadTicket) throws(VirtMemError) {
+    /// Loads the blocks of `ticket` and maps them. Returns the first block that
+    /// must be looked at again, because it was invalidated meanwhile or not demanded.
+    @discardableResult
+    func load(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
         let contents: [LoadedContent]
         do throws(VirtMemError) {
             contents = try self.contents(of: ticket)
@@ -10,18 +12,21 @@ extension Engine {
             locked { $0.fail(ticket) }
             throw error
         }
-        try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
+        return try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
     }
 
     private func contents(of ticket: LoadTicket) throws(VirtMemError) -> [LoadedContent] {
         let file = ticket.file
-        let sources: [BlockSource]
-        do {
-            sources = try inCallback("an extent look-up") { try file.sources(of: ticket.blocks) }
-            precondition(
-                sources.count == ticket.blocks.count, "\(file): sources(of:) must answer for every block")
-        } catch {
-            throw .loadFailed(file: file.description, block: ticket.blocks.lowerBound, cause: error)
+        let sources = try self.sources(of: ticket)
+        // Nobody may wait for the blocks taken along while `loadblk` runs: it can take
+        // long, or even wait for whoever wants such a block (D2).
+        if ticket.demanded != ticket.blocks,
+            zip(ticket.blocks, sources).contains(where: { $1 == .load && ticket.demanded.contains($0) })
+        {
+            locked { state in
+                state.release(ticket, ticket.blocks.lowerBound..<ticket.demanded.lowerBound)
+                state.release(ticket, ticket.demanded.upperBound..<ticket.blocks.upperBound)
+            }
         }
         var contents: [LoadedContent] = []
         contents.reserveCapacity(sources.count)
@@ -43,12 +48,34 @@ extension Engine {
         return contents
     }
 
+    /// Asks the backend for the extents. A failure for blocks that nobody asked
+    /// for is no failure.
+    private func sources(of ticket: LoadTicket) throws(VirtMemError) -> [BlockSource] {
+        let file = ticket.file
+        func ask(_ blocks: Range<Int>) throws -> [BlockSource] {
+            let sources = try inCallback("an extent look-up") { try file.sources(of: blocks) }
+            precondition(sources.count == blocks.count, "\(file): sources(of:) must answer for every block")
+            return sources
+        }
+        if ticket.demanded != ticket.blocks, let sources = try? ask(ticket.blocks) { return sources }
+        do {
+            func skipped(_ blocks: Range<Int>) -> [BlockSource] {
+                Array(repeating: .load, count: blocks.count)
+            }
+            return skipped(ticket.blocks.lowerBound..<ticket.demanded.lowerBound) + (try ask(ticket.demanded))
+                + skipped(ticket.demanded.upperBound..<ticket.blocks.upperBound)
+        } catch {
+            throw .loadFailed(file: file.description, block: ticket.demanded.lowerBound, cause: error)
+        }
+    }
+
     /// Has the backend fill a frame of the RAM pool.
     private func loadFrame(_ file: any BigFile, _ block: Int) throws(VirtMemError) -> RAMPool.Frame {
         let size = file.blockSize
-        if pool.usedBytes + size > pool.budget {
-            try locked { state throws(VirtMemError) in try state.reclaimFrames(size) }
-            if pool.usedBytes + size > pool.budget {
+        while case let missing = pool.usedBytes + size - pool.budget, missing > 0 {
+            // Other loads may take what this one frees, so it looks again, as long
+            // as there is anything to free.
+            if try locked({ state throws(VirtMemError) in try state.reclaimFrames(missing) }) == 0 {
                 throw .outOfMemory(
                     doing:
                         "loading block \(block) of \(file): all \(pool.budget) bytes of the RAM pool are in use",
@@ -58,7 +85,11 @@ extension Engine {
         let frame = try pool.allocate(size)
         do {
             try unsafe pool.withBytes(of: frame) { bytes in
-                try inCallback("loadblk") { try unsafe file.loadblk(block, into: bytes) }
+                do {
+                    try inCallback("loadblk") { try unsafe file.loadblk(block, into: bytes) }
+                } catch {
+                    throw VirtMemError.loadFailed(file: file.description, block: block, cause: error)
+                }
             }
         } catch let error as VirtMemError {
             pool.release(frame)

@@ -39,6 +39,11 @@ struct SegmentWriter {
         case .extents(let extents):
             var at = 0
             for extent in extents {
+                precondition(
+                    extent.blockOffset >= at && extent.length >= 0
+                        && extent.length <= size - extent.blockOffset,
+                    "extents of a block must be in order, not overlap and lie in the block")
+                if extent.length == 0 { continue }
                 if extent.blockOffset > at {
                     unsafe append(address + at, extent.blockOffset - at, zero, 0, isZero: true)
                 }

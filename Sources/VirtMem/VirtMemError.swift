@@ -21,6 +21,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
     case loadInProgress(file: String)
     /// The handle cannot be closed: `count` windows on it are still alive.
     case windowsAlive(file: String, count: Int)
+    /// The handle cannot be closed: a scoped access to it is under way.
+    case accessInProgress(file: String)
     /// The handle is closed.
     case closed(file: String)
     /// The system has no more memory, address space or mappings for this.
@@ -49,6 +51,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
             return "\(file): cannot close while a block is being loaded; let the other thread finish"
         case .windowsAlive(let file, let count):
             return "\(file): cannot close while \(count) window(s) on it are alive; release them first"
+        case .accessInProgress(let file):
+            return "\(file): cannot close during a scoped access to it; let the access end first"
         case .closed(let file):
             return "\(file): the handle is closed"
         case .outOfMemory(let doing, let code):
