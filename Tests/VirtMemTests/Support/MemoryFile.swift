@@ -5,7 +5,7 @@ import VirtMem
 /// A backend in memory: blocks are byte arrays, absent ones are zeros. Counts
 /// and records every call, and runs hooks inside them.
 final class MemoryFile: BigFile {
-    struct Failure: Error, CustomStringConvertible {
+    struct Failure: Error, CustomStringConvertible, Equatable {
         let description: String
     }
 
@@ -14,13 +14,13 @@ final class MemoryFile: BigFile {
         var loads: [Int] = []
         var stores: [Int] = []
         var changed: [Int: PageSet] = [:]
+        var onLoad: @Sendable (Int) throws -> Void = { _ in }
+        var onStore: @Sendable (Int) throws -> Void = { _ in }
     }
 
     let blockSize: Int
     let description: String
-    let state = Mutex(State())
-    let onLoad: @Sendable (Int) throws -> Void
-    let onStore: @Sendable (Int) throws -> Void
+    let state: Mutex<State>
 
     init(
         blockSize: Int = 16 * 4096, name: String = "memory file",
@@ -29,12 +29,23 @@ final class MemoryFile: BigFile {
     ) {
         self.blockSize = blockSize
         description = name
-        self.onLoad = onLoad
-        self.onStore = onStore
+        state = Mutex(State(onLoad: onLoad, onStore: onStore))
     }
 
     var loads: [Int] { state.withLock { $0.loads } }
     var stores: [Int] { state.withLock { $0.stores } }
+
+    /// Runs before the bytes of a block are taken or kept; may throw or wait.
+    func onLoad(_ hook: @escaping @Sendable (Int) throws -> Void) { state.withLock { $0.onLoad = hook } }
+    func onStore(_ hook: @escaping @Sendable (Int) throws -> Void) { state.withLock { $0.onStore = hook } }
+
+    func forgetCalls() {
+        state.withLock { state in
+            state.loads = []
+            state.stores = []
+            state.changed = [:]
+        }
+    }
 
     func changedPages(_ blk: Int) -> [Int]? { state.withLock { $0.changed[blk]?.pages } }
 
@@ -42,19 +53,23 @@ final class MemoryFile: BigFile {
         state.withLock { $0.blocks[blk] = Array(repeating: byte, count: blockSize) }
     }
 
+    /// A block shorter than `blockSize`: its tail is for the engine to fill.
+    func set(_ blk: Int, bytes: [UInt8]) { state.withLock { $0.blocks[blk] = bytes } }
+
     func byte(_ blk: Int, _ offset: Int = 0) -> UInt8 { state.withLock { $0.blocks[blk]?[offset] ?? 0 } }
 
     func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
-        let bytes = state.withLock { state -> [UInt8] in
+        // The bytes are those at the start of the call, whatever the hook does.
+        let (bytes, hook) = state.withLock { state in
             state.loads.append(blk)
-            return state.blocks[blk] ?? []
+            return (state.blocks[blk] ?? [], state.onLoad)
         }
-        try onLoad(blk)
+        try hook(blk)
         buffer.copyBytes(from: bytes)
     }
 
     func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws {
-        try onStore(blk)
+        try state.withLock { $0.onStore }(blk)
         let copy = Array(bytes)
         state.withLock { state in
             state.stores.append(blk)

@@ -1,0 +1,177 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import VirtMem
+
+// Table 2 of the behaviours: what may run at the same time on one handle.
+extension EngineTests {
+    @Suite struct WhileRunningTests {
+        /// A handle with block 0 dirty and block 1 loaded, whose backend stops
+        /// in the load of block 7 or the store of block 0 until told to go on.
+        final class Stage: Sendable {
+            let file = MemoryFile()
+            let handle: FileHandle
+            let entered = Gate()
+            let gate = Gate()
+
+            init() throws {
+                for block in 0..<9 { file.set(block, UInt8(10 + block)) }
+                handle = try FileHandle(file)
+                handle.write(99, 0)
+                _ = handle.byte(1)
+                file.onLoad { [entered, gate] block in
+                    guard block == 7 else { return }
+                    entered.open()
+                    gate.wait()
+                }
+                file.onStore { [entered, gate] block in
+                    guard block == 0 else { return }
+                    entered.open()
+                    gate.wait()
+                }
+            }
+        }
+
+        @Test("T2 while a load runs: everything but close")
+        func whileLoading() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let stage = try Stage()
+                let handle = stage.handle
+                let loader = Worker { #expect(handle.byte(7) == 17) }
+                stage.entered.wait()
+                #expect(handle.byte(3) == 13)  // load of another block
+                #expect(handle.byte(1) == 11)  // read of a cached one
+                handle.write(50, 1)  // first write to a clean one
+                handle.write(51, 0, 1)  // write to a dirty one
+                try handle.invalidate([3])
+                #expect(throws: VirtMemError.self) { try handle.close() }
+                _ = try handle.window(5..<9)
+                handle.write(52, 4)
+                stage.gate.open()  // the gate also stops the store of block 0
+                let isStillLoading = handle.state(7)
+                try handle.writeout([.store, .markStored])
+                handle.write(53, 4)
+                try handle.discard()
+                #expect(handle.byte(4) == 52)
+                #expect(loader.join())
+                #expect(isStillLoading == .loading || isStillLoading == .loaded)
+                try handle.close()
+            }
+        }
+
+        @Test("T2 while a load runs: writeout and discard")
+        func writeoutWhileLoading() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let stage = try Stage()
+                let handle = stage.handle
+                stage.file.onStore { _ in }
+                let loader = Worker { #expect(handle.byte(7) == 17) }
+                stage.entered.wait()
+                try handle.writeout([.store, .markStored])
+                #expect(stage.file.stores == [0])
+                handle.write(53, 1)
+                try handle.discard()
+                #expect(handle.byte(1) == 11)
+                #expect(loader.isRunning)
+                stage.gate.open()
+                #expect(loader.join())
+            }
+        }
+
+        @Test("C3 D11 D12 D13 D14 D15 D16 T2 while a store runs: reads go on, changes are errors")
+        func whileStoring() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let stage = try Stage()
+                let handle = stage.handle
+                handle.write(98, 2)
+                let writer = Worker {
+                    #expect(throws: Never.self) { try handle.writeout([.store, .markStored]) }
+                }
+                stage.entered.wait()
+                func isRefused(_ body: () throws -> Void) -> Bool {
+                    do { try body() } catch VirtMemError.writeoutInProgress("memory file", _) {
+                        return true
+                    } catch {}
+                    return false
+                }
+                #expect(isRefused { try handle.writeout(.store) })
+                #expect(isRefused { try handle.writeout(.markStored) })
+                #expect(isRefused { try handle.writeout([.store, .markStored]) })
+                #expect(isRefused { try handle.discard() })
+                #expect(isRefused { try handle.invalidate([1]) })
+                #expect(isRefused { try handle.invalidateAll() })
+                #expect(isRefused { try handle.close() })
+                #expect(isRefused { try handle.writeScoped(1, 1) })  // first write, loaded
+                #expect(isRefused { try handle.writeScoped(1, 4) })  // first write, absent
+                #expect(isRefused { try handle.writeScoped(1, 2) })  // write to a dirty one
+                #expect(
+                    isRefused {
+                        try handle.withUnsafeMutableBytes(of: 0..<(9 * handle.blockSize)) { _ in }
+                    })
+                #expect(handle.byte(0) == 99)
+                #expect(handle.byte(5) == 15)
+                #expect(try handle.bytes(6)[0] == 16)
+                _ = try handle.window(0..<2)
+                #expect(handle.dirtyBlocks == [0, 2])
+                #expect(handle.protection(0) == "r--")
+
+                let other = try FileHandle(stage.file)
+                other.write(5, 0)
+                try other.discard()
+                _ = other.byte(1)
+                try other.invalidate([0, 1])
+                try other.close()
+
+                stage.gate.open()
+                #expect(writer.join())
+                #expect(stage.file.stores == [0, 2])
+                #expect(!handle.isDirty)
+                // What was refused left nothing behind: all is evictable, and closes.
+                stage.file.onLoad { _ in }
+                try handle.rebase()
+                let resident = handle.residentBlocks
+                #expect(handle.evictable.count == resident)
+                try handle.writeScoped(1, 1)
+                try handle.discard()
+                try handle.close()
+            }
+        }
+
+        @Test("a scoped write refused in a writeout leaves no pin behind")
+        func refusedWriteLeavesNoPin() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let stage = try Stage()
+                let handle = stage.handle
+                let writer = Worker { #expect(throws: Never.self) { try handle.writeout(.store) } }
+                stage.entered.wait()
+                #expect(throws: VirtMemError.self) { try handle.writeScoped(1, 4) }
+                #expect(throws: VirtMemError.self) { try handle.writeScoped(1, 1) }
+                stage.gate.open()
+                #expect(writer.join())
+                #expect(handle.evictable.sorted() == [1, 4])
+                try handle.close()
+            }
+        }
+
+        @Test("from inside a store: the rules of a running writeout hold for the backend, too")
+        func insideStore() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let stage = try Stage()
+                let handle = stage.handle
+                stage.file.onStore { (_: Int) throws in
+                    #expect(throws: VirtMemError.self) { try handle.discard() }
+                    #expect(throws: VirtMemError.self) { try handle.writeScoped(1, 0) }
+                    #expect(try handle.bytes(5)[0] == 15)
+                }
+                try handle.writeout([.store, .markStored])
+                #expect(stage.file.stores == [0])
+            }
+        }
+    }
+}
