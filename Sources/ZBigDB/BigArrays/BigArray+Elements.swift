@@ -34,7 +34,7 @@ extension BigArray {
     }
 
     private func requireWritable() throws {
-        if connection?.storage.isReadOnly == true {
+        if connection?.database.configuration.isReadOnly == true {
             throw StorageError.readOnly(path: connection?.path ?? "")
         }
     }

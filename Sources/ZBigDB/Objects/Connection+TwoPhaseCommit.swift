@@ -27,7 +27,7 @@ extension Connection: DataManager {
     ///
     /// - Throws: ``VirtMemError/storeFailed(file:block:cause:)``, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
-        let writer = storage.makeBlockWriter()
+        let writer = try storage.makeBlockWriter()
         commit.writer = writer
         for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {
             try file.writeOut(writer)

@@ -14,7 +14,8 @@ public final class Connection {
     /// Whether it was closed.
     public private(set) var isClosed = false
 
-    let storage: any RecordStorage
+    /// Let go of at the end of use, so that a closed connection does not keep the file open.
+    private var openStorage: (any RecordStorage)?
     let box: SnapshotBox
     private let number: Int
     private var rootObject: Root
@@ -49,7 +50,7 @@ public final class Connection {
         throws
     {
         self.database = database
-        self.storage = storage
+        openStorage = storage
         self.number = number
         transactionManager = manager
         box = SnapshotBox(try storage.openSnapshot())
@@ -67,9 +68,16 @@ public final class Connection {
     /// The last transaction it sees.
     public var tid: TID { get throws { try snapshot.tid } }
     /// The database's file.
-    public var path: String { storage.path }
+    public var path: String { database.path }
     /// Orders commits of several connections; see ``DataManager/sortKey``.
     public var sortKey: String { "zbigdb:\(path):\(number)" }
+
+    var storage: any RecordStorage {
+        get throws {
+            guard let openStorage else { throw DatabaseError.connectionClosed(what: path) }
+            return openStorage
+        }
+    }
 
     var snapshot: any StorageSnapshot { get throws { try box.current(for: path) } }
 
@@ -108,6 +116,7 @@ public final class Connection {
         for file in openFiles.values { file.closeHandle() }
         openFiles = [:]
         box.replace(with: nil)
+        openStorage = nil
         database.connectionDidClose()
     }
 

@@ -63,8 +63,12 @@ final class LMDBEnvironment: Sendable {
     }
 
     deinit {
-        unsafe mdb_env_close(env)
-        identity.release()
+        // A file without a name loses its number with its last descriptor, and another
+        // may have it at once.
+        Self.opening {
+            unsafe mdb_env_close(env)
+            identity.release()
+        }
     }
 
     private static func open(_ path: String, _ options: Options) throws(StorageError) -> OpaquePointer {
