@@ -11,6 +11,7 @@ internal import VirtMem
 /// and the cause. And system calls cannot load: hand them memory from
 /// ``BigArray/withUnsafeBytes(of:_:)`` instead. A view must not be used after its
 /// connection was closed.
+@safe
 public struct ArrayView<Element: ArrayElement> {
     /// The array it shows.
     public let array: BigArray

@@ -13,7 +13,8 @@ struct RootTests {
     func names() throws {
         let connection = try database.connect()
         let names = [
-            "", "\0", "\0\0", "\0\u{1}", "a", "a\0", "a\0b", "a\u{1}", "ab", "b", "hello", "hell\0", "12345678",
+            "", "\0", "\0\0", "\0\u{1}", "a", "a\0", "a\0b", "a\u{1}", "ab", "b", "hello", "hell\0",
+            "12345678",
             "\u{e9}", "e\u{301}", "日本語", "👩‍👩‍👧", "\u{ff}", "\u{10ffff}", "a/b c\n",
         ]
         let longest = String(repeating: "x", count: RecordKey.longestSubkey - 3)

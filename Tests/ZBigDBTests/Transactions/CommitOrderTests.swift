@@ -82,9 +82,11 @@ struct CommitOrderTests {
                 + ["tpcFinish a", "tpcFinish b"] + all(.tpcAbort) + ["after", "hook false"])
     }
 
-    @Test("G6 errors of the clean-up are passed over, the first failure is thrown", arguments: [
-        Phase.tpcBegin, .commit, .tpcVote, .tpcFinish,
-    ])
+    @Test(
+        "G6 errors of the clean-up are passed over, the first failure is thrown",
+        arguments: [
+            Phase.tpcBegin, .commit, .tpcVote, .tpcFinish,
+        ])
     func failureInCleanUp(_ phase: Phase) throws {
         let (transaction, participants, _) = try join(failing: phase)
         for participant in participants { participant.failing.formUnion([.abort, .tpcAbort]) }

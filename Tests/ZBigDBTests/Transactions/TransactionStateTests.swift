@@ -18,9 +18,11 @@ struct TransactionStateTests {
         #expect(current !== transaction)
     }
 
-    @Test("G20 joining is refused while committing", arguments: [
-        Phase.tpcBegin, .commit, .tpcVote, .tpcFinish,
-    ])
+    @Test(
+        "G20 joining is refused while committing",
+        arguments: [
+            Phase.tpcBegin, .commit, .tpcVote, .tpcFinish,
+        ])
     func joinWhileCommitting(_ phase: Phase) throws {
         let transaction = try TransactionManager().current()
         let participant = Recorder("a")

@@ -50,6 +50,7 @@ public struct VerifyReport: Sendable {
 /// Checks one snapshot of a file: that every record can be read, every block it
 /// names is there, is its own, and has the bytes its checksums say, that nothing
 /// is left over, and that the log is in order.
+@safe
 struct LMDBVerify {
     private let storage: LMDBStorage
     private let transaction: LMDBTransaction
