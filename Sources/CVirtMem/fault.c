@@ -24,7 +24,8 @@
 #define TABLE_BITS (48 - CVIRTMEM_GRANULE_SHIFT)
 static _Atomic uint32_t region_of_granule[1u << TABLE_BITS];
 
-static struct sigaction previous_action;
+static struct sigaction previous_segv;
+static struct sigaction previous_bus;
 static int queue_read = -1;
 static int queue_write = -1;
 static _Atomic int forked;
@@ -74,60 +75,34 @@ static void say(const char *text) {
 }
 
 // Ends the process at the faulting instruction, as without any handler.
-static void die_there(int from_hardware) {
+static void die_there(int signal_number, int from_hardware) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
-    sigaction(SIGSEGV, &action, NULL);
+    sigaction(signal_number, &action, NULL);
     // A hardware fault happens again on return. One sent by kill() does not.
-    if (!from_hardware) syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGSEGV);
+    if (!from_hardware) syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signal_number);
 }
 
 static void chain(int signal_number, siginfo_t *info, void *context, int from_hardware) {
-    if (previous_action.sa_flags & SA_SIGINFO) {
-        if (previous_action.sa_sigaction) {
-            previous_action.sa_sigaction(signal_number, info, context);
+    const struct sigaction *previous = signal_number == SIGBUS ? &previous_bus : &previous_segv;
+    if (previous->sa_flags & SA_SIGINFO) {
+        if (previous->sa_sigaction) {
+            previous->sa_sigaction(signal_number, info, context);
             return;
         }
-    } else if (previous_action.sa_handler == SIG_IGN && !from_hardware) {
+    } else if (previous->sa_handler == SIG_IGN && !from_hardware) {
         return;
-    } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
-        previous_action.sa_handler(signal_number);
+    } else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN) {
+        previous->sa_handler(signal_number);
         return;
     }
-    die_there(from_hardware);
+    die_there(signal_number, from_hardware);
 }
 
-static void on_fault(int signal_number, siginfo_t *info, void *context) {
-    int saved_errno = errno;
-    int from_hardware = info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
-    uint32_t region = from_hardware ? region_at((uintptr_t)info->si_addr) : 0;
-    enum access access = region ? access_of(context) : ACCESS_OTHER;
-
-    if (region == 0 || access == ACCESS_OTHER) {
-        chain(signal_number, info, context, from_hardware);
-        errno = saved_errno;
-        return;
-    }
-    if (callback_name) {
-        say("VirtMem: ");
-        say(callback_name);
-        say(" touched memory of a mapping; callbacks and service threads must never do that\n");
-        die_there(from_hardware);
-        return;
-    }
-    if (atomic_load_explicit(&forked, memory_order_relaxed)) {
-        say("VirtMem: a mapping was touched in a forked child; open the database again after fork\n");
-        die_there(from_hardware);
-        return;
-    }
-
-    cvirtmem_fault fault = {
-        .address = (uintptr_t)info->si_addr,
-        .region = region,
-        .is_write = access == ACCESS_WRITE,
-        .reply = CVIRTMEM_WAITING,
-    };
+// Hands a fault to a service thread and waits for its reply.
+static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
+    cvirtmem_fault fault = {.address = address, .region = region, .kind = kind, .reply = CVIRTMEM_WAITING};
     cvirtmem_fault *pointer = &fault;
     ssize_t written;
     do {
@@ -135,17 +110,50 @@ static void on_fault(int signal_number, siginfo_t *info, void *context) {
     } while (written < 0 && errno == EINTR);
     if (written != (ssize_t)sizeof pointer) {
         say("VirtMem: the fault queue is gone\n");
-        die_there(from_hardware);
-        return;
+        return CVIRTMEM_FATAL;
     }
     uint32_t reply;
     while ((reply = cvirtmem_load(&fault.reply)) == CVIRTMEM_WAITING)
         cvirtmem_wait(&fault.reply, CVIRTMEM_WAITING);
+    return reply;
+}
 
-    if (reply == CVIRTMEM_NOT_OURS) chain(signal_number, info, context, from_hardware);
-    if (reply == CVIRTMEM_FATAL) die_there(from_hardware);
+// What to do with a fault in one of our regions.
+static uint32_t resolve(int signal_number, siginfo_t *info, uint32_t region, enum access access) {
+    if (callback_name) {
+        say("VirtMem: ");
+        say(callback_name);
+        say(signal_number == SIGBUS
+                ? " read memory whose file was cut off\n"
+                : " touched memory of a mapping; callbacks and service threads must never do that\n");
+        return CVIRTMEM_FATAL;
+    }
+    if (cvirtmem_is_forked()) {
+        say("VirtMem: a mapping was touched in a forked child; a child must call exec before it uses mapped files\n");
+        return CVIRTMEM_FATAL;
+    }
+    uint32_t kind = access == ACCESS_WRITE ? CVIRTMEM_WRITE : CVIRTMEM_READ;
+    if (signal_number == SIGBUS) kind = CVIRTMEM_BUS;
+    return ask((uintptr_t)info->si_addr, region, kind);
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *context) {
+    int saved_errno = errno;
+    int from_hardware = signal_number == SIGBUS
+                            ? info->si_code == BUS_ADRERR
+                            : info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
+    uint32_t region = from_hardware ? region_at((uintptr_t)info->si_addr) : 0;
+    enum access access = region ? access_of(context) : ACCESS_OTHER;
+    uint32_t reply = CVIRTMEM_NOT_OURS;
+    if (region != 0 && access != ACCESS_OTHER) reply = resolve(signal_number, info, region, access);
+    // Kinds of SIGBUS without an address (failing hardware) are not ours either.
+    if (reply == CVIRTMEM_NOT_OURS)
+        chain(signal_number, info, context, from_hardware || (signal_number == SIGBUS && info->si_code > 0));
+    if (reply == CVIRTMEM_FATAL) die_there(signal_number, from_hardware);
     errno = saved_errno;
 }
+
+int cvirtmem_is_forked(void) { return atomic_load_explicit(&forked, memory_order_relaxed); }
 
 static void after_fork_in_child(void) { atomic_store_explicit(&forked, 1, memory_order_relaxed); }
 
@@ -163,7 +171,8 @@ static int install_once(void) {
     // and touch a page of its own. ONSTACK: used where the thread has one.
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
-    return sigaction(SIGSEGV, &action, &previous_action) ? errno : 0;
+    if (sigaction(SIGSEGV, &action, &previous_segv)) return errno;
+    return sigaction(SIGBUS, &action, &previous_bus) ? errno : 0;
 }
 
 int cvirtmem_install(void) {

@@ -42,6 +42,30 @@ public enum BlockSource: Sendable, Equatable {
     case extents([FileExtent])
     /// The block can only be had through ``BigFile/loadblk(_:into:)``.
     case load
+    /// The same, and every block of any handle with this key has the same
+    /// content, so that one copy in memory serves all of them.
+    case loadShared(FrameKey)
+
+    var isLoad: Bool {
+        switch self {
+        case .load, .loadShared: true
+        case .hole, .extents: false
+        }
+    }
+}
+
+/// Names content that never changes, within the process.
+public struct FrameKey: Hashable, Sendable {
+    /// Which store the content is from.
+    public let domain: UInt64
+    /// Which content of that store.
+    public let content: UInt64
+
+    /// The key of `content` of the store `domain`.
+    public init(domain: UInt64, content: UInt64) {
+        self.domain = domain
+        self.content = content
+    }
 }
 
 /// A run of pages of an open file.

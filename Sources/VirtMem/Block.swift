@@ -15,6 +15,8 @@ final class Block {
 
     /// Kernel mappings this block takes, for the budget.
     var areas = 0
+    /// What it shows while nothing is written; stale once it is detached.
+    var clean: LoadedContent?
     /// The frame of the RAM pool that holds its clean content, if one does.
     var frame: RAMPool.Frame?
     /// Scoped accesses that rely on it; it is not evicted meanwhile. They belong

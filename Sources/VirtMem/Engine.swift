@@ -11,7 +11,7 @@ internal import CVirtMem
 /// Every method of ``EngineState`` runs under V and only there.
 final class Engine: Sendable {
     let pool: RAMPool
-    let pageMap: KernelPageMap?
+    let pageMap = PageMapSource()
     private let v: VirtLock<EngineState>
 
     private static let result = Result<Engine, VirtMemError> { () throws(VirtMemError) in try Engine() }
@@ -21,7 +21,6 @@ final class Engine: Sendable {
 
     private init() throws(VirtMemError) {
         pool = try RAMPool()
-        pageMap = KernelPageMap()
         let zero = unsafe cvirtmem_memfd("virtmem-zero")
         if zero < 0 { throw .system(doing: "making the file of zeros", errno: -zero) }
         v = VirtLock(
@@ -29,6 +28,12 @@ final class Engine: Sendable {
         let code = cvirtmem_install()
         if code != 0 { throw .system(doing: "installing the SIGSEGV handler", errno: code) }
         FaultService.start(self)
+    }
+
+    /// Refuses work in a child of `fork()`: the threads that serve faults, and
+    /// perhaps the holder of V, stayed with the parent.
+    func refuseInChild(_ file: String) throws(VirtMemError) {
+        if isForkedChild() { throw .forkedChild(file: file) }
     }
 
     /// Runs `body` under V, then gives back the frames it dropped.

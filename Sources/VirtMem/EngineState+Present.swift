@@ -46,7 +46,8 @@ extension EngineState {
     ///
     /// Waking a service thread costs as much as mapping ten blocks, and mapping
     /// reads nothing. So a read fault takes the absent blocks around it along, and
-    /// twice as many each time it continues where the last one ended.
+    /// twice as many each time it continues, in either direction, where the last
+    /// one ended.
     private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool)
         -> LoadTicket
     {
@@ -59,12 +60,18 @@ extension EngineState {
 
         if !pin, access == .read, areas < areaLimit / 2 {
             let group = HandleState.groupSize
-            let isNext = first == handle.expectedNext
-            handle.readAhead = isNext ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
-            let lowest = first / group * group
-            let limit = min(isNext ? first + handle.readAhead : lowest + group, handle.capacity)
+            let isForward = first == handle.expectedNext
+            let isBackward = first == handle.expectedPrevious
+            handle.readAhead =
+                isForward || isBackward ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
+            var lowest = first / group * group
+            var limit = lowest + group
+            if isForward { (lowest, limit) = (first, first + handle.readAhead) }
+            if isBackward { (lowest, limit) = (max(0, first + 1 - handle.readAhead), first + 1) }
+            limit = min(limit, handle.capacity)
             while start > lowest, handle.blocks[start - 1] == nil { start -= 1 }
             while end < limit, handle.blocks[end] == nil { end += 1 }
+            handle.expectedPrevious = start - 1
             handle.expectedNext = end
         }
         for number in start..<end {
@@ -105,6 +112,7 @@ extension EngineState {
             unsafe writer.add(
                 content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
             block.areas = writer.areasOfLast
+            block.clean = content
             if case .frame(let frame) = content { block.frame = frame }
             placed.append(block)
         }

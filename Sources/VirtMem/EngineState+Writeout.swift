@@ -97,7 +97,7 @@ extension EngineState {
             }
             let content: LoadedContent
             switch source {
-            case .load:
+            case .load, .loadShared:
                 block.isReloadable = true
                 if block.isEvictable { recency.append(block) }
                 continue
@@ -108,6 +108,7 @@ extension EngineState {
                 content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
             areas += writer.areasOfLast - block.areas
             block.areas = writer.areasOfLast
+            block.clean = content
             rebased.append(block)
         }
         let code = writer.map(Mapping.readOnly)

@@ -31,6 +31,7 @@ extension FileHandle {
 
     /// Loads and pins the blocks that hold `bytes`; returns them.
     private func makePresent(_ bytes: Range<Int>, _ access: Access) throws(VirtMemError) -> Range<Int> {
+        try engine.refuseInChild(name)
         try check(bytes)
         if bytes.isEmpty { return 0..<0 }
         let all = (bytes.lowerBound / blockSize)..<((bytes.upperBound - 1) / blockSize + 1)

@@ -16,6 +16,7 @@ extension FileHandle {
     ///   blocks stored before are clean, the others dirty. ``VirtMemError/invalidWriteoutFlags(_:)``.
     /// - Complexity: O(dirty blocks).
     public func writeout(_ flags: WriteoutFlags) throws(VirtMemError) {
+        try engine.refuseInChild(name)
         guard !flags.isEmpty, flags.isSubset(of: [.store, .markStored]) else {
             throw .invalidWriteoutFlags(flags.rawValue)
         }
@@ -59,6 +60,7 @@ extension FileHandle {
     /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D12).
     /// - Complexity: O(dirty blocks).
     public func discard() throws(VirtMemError) {
+        try engine.refuseInChild(name)
         try engine.locked { state throws(VirtMemError) in
             let handle = try state.handle(id, name)
             try state.discard(handle)
@@ -72,6 +74,7 @@ extension FileHandle {
     ///
     /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D15).
     public func invalidate(_ blocks: some Sequence<Int>) throws(VirtMemError) {
+        try engine.refuseInChild(name)
         let numbers = blocks.sorted()
         try engine.locked { state throws(VirtMemError) in
             try state.invalidate(try state.handle(id, name), numbers)
@@ -80,6 +83,7 @@ extension FileHandle {
 
     /// Makes every block absent, from `first` on.
     public func invalidate(from first: Int) throws(VirtMemError) {
+        try engine.refuseInChild(name)
         try engine.locked { state throws(VirtMemError) in
             let handle = try state.handle(id, name)
             var numbers: [Int] = []
@@ -98,6 +102,7 @@ extension FileHandle {
     /// Blocks the backend can only copy keep their memory, but may be evicted from
     /// now on; the pages changed before count as changed again with their next change.
     public func rebase() throws(VirtMemError) {
+        try engine.refuseInChild(name)
         let numbers = engine.locked { state -> [Int] in
             var found: [Int] = []
             state.handles[id]?.blocks.forEach { number, block in
@@ -120,10 +125,7 @@ extension FileHandle {
 
     private func store(_ number: Int) throws(VirtMemError) {
         let address = unsafe baseAddress + number * blockSize
-        // Without the page map every page counts as changed: correct, not exact.
-        let changed =
-            unsafe engine.pageMap?.writtenPages(address, blockSize)
-            ?? .all(pageCount: blockSize / systemPageSize)
+        let changed = unsafe try changedPages(number, address)
         if changed.isEmpty { return }
         let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
         do {
@@ -131,5 +133,21 @@ extension FileHandle {
         } catch {
             throw .storeFailed(file: file.description, block: number, cause: error)
         }
+    }
+
+    /// The pages of a dirty block that were written, by the kernel's page map, or
+    /// where that cannot be read by comparison with the clean content.
+    private func changedPages(_ number: Int, _ address: UnsafeMutableRawPointer) throws(VirtMemError)
+        -> PageSet
+    {
+        if let written = unsafe engine.pageMap.writtenPages(address, blockSize) { return written }
+        let clean = engine.locked { state -> LoadedContent? in
+            guard let block = state.handles[id]?.blocks[number], !block.isDetached else { return nil }
+            return block.clean
+        }
+        // What a detached block would have to be compared with is not mapped anywhere.
+        guard let clean else { return .all(pageCount: blockSize / systemPageSize) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
+        return unsafe try CleanContent(clean, pool: engine.pool.descriptor).differingPages(bytes)
     }
 }

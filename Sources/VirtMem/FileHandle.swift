@@ -47,11 +47,12 @@ public final class FileHandle: Sendable {
         reservedBytes = range.length / blockSize * blockSize
         base = unsafe UInt(bitPattern: range.base)
         let engine = try Engine.shared()
+        try engine.refuseInChild(name)
         self.engine = engine
         id = try engine.makeHandle(file, name: name, blockSize, range)
     }
 
-    deinit { engine.locked { $0.close(id) } }
+    deinit { if !isForkedChild() { engine.locked { $0.close(id) } } }
 
     /// The address of byte 0.
     ///
@@ -67,10 +68,12 @@ public final class FileHandle: Sendable {
     }
 
     /// Whether any block is dirty.
-    public var isDirty: Bool { engine.locked { $0.handles[id]?.dirty.isEmpty == false } }
+    public var isDirty: Bool { !isForkedChild() && engine.locked { $0.handles[id]?.dirty.isEmpty == false } }
 
     /// The dirty blocks, ascending.
-    public var dirtyBlocks: [Int] { engine.locked { $0.handles[id]?.dirty.sorted() ?? [] } }
+    public var dirtyBlocks: [Int] {
+        isForkedChild() ? [] : engine.locked { $0.handles[id]?.dirty.sorted() ?? [] }
+    }
 
     /// How many blocks are loaded or dirty.
     public var residentBlocks: Int {
@@ -85,6 +88,7 @@ public final class FileHandle: Sendable {
     ///
     /// - Throws: ``VirtMemError/outOfReservation(file:bytes:reserved:)`` or ``VirtMemError/closed(file:)``.
     public func window(_ blocks: Range<Int>) throws(VirtMemError) -> Window {
+        try engine.refuseInChild(name)
         let (lower, overflow1) = blocks.lowerBound.multipliedReportingOverflow(by: blockSize)
         let (upper, overflow2) = blocks.upperBound.multipliedReportingOverflow(by: blockSize)
         let bytes = overflow1 || overflow2 ? 0..<Int.max : lower..<upper
@@ -99,6 +103,7 @@ public final class FileHandle: Sendable {
     ///   (inside a scoped access), ``VirtMemError/loadInProgress(file:)``,
     ///   ``VirtMemError/writeoutInProgress(file:action:)`` (behaviours C2, C3, D10). Closing twice is fine.
     public func close() throws(VirtMemError) {
+        try engine.refuseInChild(name)
         try engine.locked { state throws(VirtMemError) in
             guard let handle = state.handles[id] else { return }
             try state.refuseDuringWriteout(handle, "close")
@@ -130,7 +135,7 @@ public final class Window: Sendable {
         self.bytes = bytes
     }
 
-    deinit { handle.engine.locked { $0.handles[handle.id]?.windows -= 1 } }
+    deinit { if !isForkedChild() { handle.engine.locked { $0.handles[handle.id]?.windows -= 1 } } }
 
     /// The address of its first byte. See ``FileHandle/baseAddress`` for the rules.
     public var baseAddress: UnsafeMutableRawPointer { unsafe handle.baseAddress + bytes.lowerBound }

@@ -21,9 +21,10 @@ final class HandleState {
     /// Pins of blocks that were made absent while somebody relied on them.
     var pinsOfAbsent: [Int: Int] = [:]
 
-    /// The block after the last ones loaded by a read fault, and how many blocks
-    /// the next fault in sequence will take along.
+    /// The blocks after and before the last ones loaded by a read fault, and how
+    /// many blocks the next fault in sequence will take along.
     var expectedNext = -1
+    var expectedPrevious = -1
     var readAhead = groupSize
     static let groupSize = 16
     static let maxReadAhead = 64

@@ -1,6 +1,25 @@
+internal import Synchronization
+
 #if canImport(Glibc)
     internal import Glibc
 #endif
+
+/// The page map, if the kernel offers it and nobody switched it off.
+final class PageMapSource: Sendable {
+    private let opened = KernelPageMap()
+    private let isOn = Atomic(true)
+
+    /// Switched off, changed pages are found by comparison. For tests.
+    var isEnabled: Bool {
+        get { isOn.load(ordering: .relaxed) }
+        set { isOn.store(newValue, ordering: .relaxed) }
+    }
+
+    /// The written pages of `length` bytes at `address`, or nil if they cannot be told.
+    func writtenPages(_ address: UnsafeRawPointer, _ length: Int) -> PageSet? {
+        isEnabled ? unsafe opened?.writtenPages(address, length) : nil
+    }
+}
 
 /// Finds the pages of a private file mapping that were written.
 ///

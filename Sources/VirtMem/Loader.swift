@@ -21,7 +21,7 @@ extension Engine {
         // Nobody may wait for the blocks taken along while `loadblk` runs: it can take
         // long, or even wait for whoever wants such a block (D2).
         if ticket.demanded != ticket.blocks,
-            zip(ticket.blocks, sources).contains(where: { $1 == .load && ticket.demanded.contains($0) })
+            zip(ticket.blocks, sources).contains(where: { $1.isLoad && ticket.demanded.contains($0) })
         {
             locked { state in
                 state.release(ticket, ticket.blocks.lowerBound..<ticket.demanded.lowerBound)
@@ -35,10 +35,10 @@ extension Engine {
             switch source {
             case .hole: contents.append(isDemanded ? .hole : .skipped)
             case .extents(let extents): contents.append(.extents(extents))
-            case .load where !isDemanded: contents.append(.skipped)
-            case .load:
+            case .load where !isDemanded, .loadShared where !isDemanded: contents.append(.skipped)
+            case .load, .loadShared:
                 do throws(VirtMemError) {
-                    contents.append(.frame(try loadFrame(file, ticket.blocks.lowerBound + index)))
+                    contents.append(.frame(try frame(file, ticket.blocks.lowerBound + index, source)))
                 } catch {
                     for case .frame(let frame) in contents { pool.release(frame) }
                     throw error
@@ -67,6 +67,15 @@ extension Engine {
         } catch {
             throw .loadFailed(file: file.description, block: ticket.demanded.lowerBound, cause: error)
         }
+    }
+
+    /// A frame with a block's content: one that another handle has, or a new one.
+    private func frame(_ file: any BigFile, _ block: Int, _ source: BlockSource) throws(VirtMemError)
+        -> RAMPool.Frame
+    {
+        guard case .loadShared(let key) = source else { return try loadFrame(file, block) }
+        if let frame = pool.shared(key, size: file.blockSize) { return frame }
+        return pool.share(try loadFrame(file, block), key)
     }
 
     /// Has the backend fill a frame of the RAM pool.

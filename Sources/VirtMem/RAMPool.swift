@@ -24,6 +24,9 @@ final class RAMPool: Sendable {
         var punched: [Int: [Frame]] = [:]
         var reservedFreeBytes = 0
         var usedBytes = 0
+        /// Frames that blocks of several handles may show, and how many do, by offset.
+        var shared: [FrameKey: Frame] = [:]
+        var users: [Int: (key: FrameKey, count: Int)] = [:]
     }
 
     /// Free frames kept ready, in bytes; more go back to the system.
@@ -83,9 +86,42 @@ final class RAMPool: Sendable {
         return frame
     }
 
-    /// Takes a frame back. Nothing may map it any more.
+    /// The frame with this content, if there is one; release it when done.
+    func shared(_ key: FrameKey, size: Int) -> Frame? {
+        state.withLock { state in
+            guard let frame = state.shared[key], frame.size == size else { return nil }
+            state.users[frame.offset]?.count += 1
+            return frame
+        }
+    }
+
+    /// Lets others use a filled frame. If somebody was faster, theirs is returned
+    /// and this one taken back.
+    func share(_ frame: Frame, _ key: FrameKey) -> Frame {
+        let winner = state.withLock { state -> Frame in
+            if let other = state.shared[key], other.size == frame.size {
+                state.users[other.offset]?.count += 1
+                return other
+            }
+            state.shared[key] = frame
+            state.users[frame.offset] = (key, 1)
+            return frame
+        }
+        if winner != frame { release(frame) }
+        return winner
+    }
+
+    /// Takes a frame back, or one use of a shared one. The caller maps it no more.
     func release(_ frame: Frame) {
         let keep = state.withLock { state -> Bool in
+            if let (key, count) = state.users[frame.offset] {
+                if count > 1 {
+                    state.users[frame.offset] = (key, count - 1)
+                    return true
+                }
+                state.users[frame.offset] = nil
+                if state.shared[key] == frame { state.shared[key] = nil }
+            }
             state.usedBytes -= frame.size
             guard state.reservedFreeBytes + frame.size <= Self.keptBytes else { return false }
             state.reservedFreeBytes += frame.size

@@ -1,3 +1,5 @@
+internal import CVirtMem
+
 #if canImport(Glibc)
     internal import Glibc
 #endif
@@ -23,6 +25,10 @@ public enum VirtMemError: Error, CustomStringConvertible {
     case windowsAlive(file: String, count: Int)
     /// The handle cannot be closed: a scoped access to it is under way.
     case accessInProgress(file: String)
+    /// The file was cut off under a mapping: the block has no bytes any more.
+    case fileCutOff(file: String, block: Int)
+    /// The process is a child of `fork()`, which has no service threads.
+    case forkedChild(file: String)
     /// The handle is closed.
     case closed(file: String)
     /// The system has no more memory, address space or mappings for this.
@@ -53,6 +59,10 @@ public enum VirtMemError: Error, CustomStringConvertible {
             return "\(file): cannot close while \(count) window(s) on it are alive; release them first"
         case .accessInProgress(let file):
             return "\(file): cannot close during a scoped access to it; let the access end first"
+        case .fileCutOff(let file, let block):
+            return "\(file): the file was cut off under the mapping of block \(block); restore it from a copy"
+        case .forkedChild(let file):
+            return "\(file): this is a child of fork(), in which mapped files cannot be used; call exec first"
         case .closed(let file):
             return "\(file): the handle is closed"
         case .outOfMemory(let doing, let code):
@@ -75,3 +85,7 @@ func lastErrno() -> Int32 { errno }
 
 /// The system's number for "no memory".
 let outOfMemoryCode: Int32 = ENOMEM
+
+/// Whether this process is a child of `fork()` that has not called `exec`, of a
+/// process in which the engine ran. Mapped files cannot be used in it.
+public func isForkedChild() -> Bool { cvirtmem_is_forked() != 0 }

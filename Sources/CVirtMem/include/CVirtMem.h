@@ -24,9 +24,15 @@ extern "C" {
 typedef struct cvirtmem_fault {
     uintptr_t address;
     uint32_t region;    // the id given to cvirtmem_register
-    uint32_t is_write;  // 1 write, 0 read
+    uint32_t kind;      // CVIRTMEM_READ, _WRITE or _BUS
     uint32_t reply;     // futex word, one of cvirtmem_reply_*
 } cvirtmem_fault;
+
+enum {
+    CVIRTMEM_READ = 0,
+    CVIRTMEM_WRITE = 1,
+    CVIRTMEM_BUS = 2,  // SIGBUS: the file under a mapping has no such page any more
+};
 
 enum {
     CVIRTMEM_WAITING = 0,
@@ -35,7 +41,7 @@ enum {
     CVIRTMEM_FATAL = 3,     // a message was printed: die at the faulting instruction
 };
 
-// Installs the SIGSEGV handler and the queue behind it. The second and later
+// Installs the SIGSEGV and SIGBUS handlers and the queue behind them. The second and later
 // calls do nothing. Returns 0 or an errno.
 int cvirtmem_install(void);
 
@@ -47,6 +53,9 @@ void cvirtmem_reply(cvirtmem_fault *_Nonnull fault, uint32_t reply);
 // length must be multiples of CVIRTMEM_GRANULE. Returns 0 or an errno.
 int cvirtmem_register(void *_Nonnull address, size_t length, uint32_t id);
 void cvirtmem_unregister(void *_Nonnull address, size_t length);
+
+// 1 in a child of fork(), which has the memory but not the service threads.
+int cvirtmem_is_forked(void);
 
 // Marks the calling thread as running engine or backend code, in which a
 // fault in a region is a bug: the handler names `what` and lets the process

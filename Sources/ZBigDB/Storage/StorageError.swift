@@ -24,6 +24,8 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case readOnly(path: String)
     /// This process has the file open already.
     case alreadyOpen(path: String)
+    /// The process is a child of `fork()`: it must call exec before it uses a database.
+    case forkedChild(path: String)
     /// A name or key is longer than the file format takes.
     case keyTooLong(length: Int, limit: Int)
     /// A call came in an order, or on a thread, that the two-phase protocol forbids.
@@ -67,6 +69,9 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
             return "\(path): opened for reading only"
         case .alreadyOpen(let path):
             return "\(path): this process has it open already; share that Database, it is Sendable"
+        case .forkedChild(let path):
+            return
+                "\(path): this is a child of fork(), in which a database cannot be used; call exec first"
         case .keyTooLong(let length, let limit):
             return "a key of \(length) bytes is too long; at most \(limit) bytes fit"
         case .protocolViolation(let what):

@@ -1,5 +1,6 @@
 internal import CLMDB
 internal import Synchronization
+internal import VirtMem
 
 #if canImport(Glibc)
     internal import Glibc
@@ -139,6 +140,7 @@ final class LMDBEnvironment: Sendable {
     private func begin(_ flags: UInt32, _ doing: String, isInside: Bool = false) throws(StorageError)
         -> OpaquePointer
     {
+        if isForkedChild() { throw .forkedChild(path: path) }
         while true {
             var txn: OpaquePointer?
             if !isInside { gate.enter() }

@@ -115,12 +115,19 @@ final class LMDBSnapshot: StorageSnapshot {
                     let record = StoredRecord(key: key, tid: version, value: try unsafe value(of: at))
                     result[block - blocks.lowerBound] =
                         storage.isZeroCopy
-                        ? try unsafe source(of: record, blockSize: blockSize, transaction) : .load
+                        ? try unsafe source(of: record, blockSize: blockSize, transaction) : copied(record)
                 }
                 unsafe entry = try cursor.next()
             }
             return result
         }
+    }
+
+    /// A block that cannot be mapped is copied, once for all connections: what a
+    /// block id names never changes.
+    private func copied(_ record: StoredRecord) -> BlockSource {
+        guard let block = record.value.referencedBlock else { return .load }
+        return .loadShared(FrameKey(domain: storage.frameDomain, content: block.rawValue))
     }
 
     /// Where a stored block can be mapped from.
@@ -137,7 +144,7 @@ final class LMDBSnapshot: StorageSnapshot {
         if storage.verifiesOnLoad { try unsafe verify(record, bytes) }
         guard let start = unsafe storage.environment.fileOffset(of: bytes),
             (start + Int(descriptor.offset)) % systemPageSize == 0
-        else { return .load }
+        else { return copied(record) }
         if length == 0 { return .hole }
         return .extents([
             FileExtent(

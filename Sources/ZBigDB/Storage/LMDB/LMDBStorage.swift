@@ -22,6 +22,9 @@ final class LMDBStorage: RecordStorage {
     let verifiesOnLoad: Bool
     /// Blocks written and abandoned: the next transaction that writes drops them.
     let garbage = Mutex<[BlockID]>([])
+    /// Tells the blocks of this file from those of others in the RAM pool.
+    let frameDomain = LMDBStorage.frameDomains.wrappingAdd(1, ordering: .relaxed).newValue
+    private static let frameDomains = Atomic<UInt64>(0)
     /// Tells the time, in microseconds since 1970.
     let clock = Mutex<@Sendable () -> UInt64>(LMDBStorage.systemClock)
     private let oids = Mutex(OIDRange())
