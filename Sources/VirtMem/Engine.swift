@@ -79,6 +79,9 @@ struct EngineState {
     var areaLimit: Int
     var areas = 0
 
+    /// What was done so far; the other fields are filled in when asked for.
+    var counts = VirtualMemory.Statistics()
+
     private(set) var handles: [UInt32: HandleState] = [:]
     private var nextHandle: UInt32 = 1
     private var nextSerial: UInt64 = 1
@@ -203,6 +206,7 @@ struct EngineState {
                 continue
             }
             try makeAbsent(handle, [victim.number])
+            counts.evictedBlocks += 1
         }
     }
 
@@ -217,6 +221,7 @@ struct EngineState {
             guard let frame = victim.frame, let handle = handles[victim.handle] else { continue }
             freed += frame.size
             try makeAbsent(handle, [victim.number])
+            counts.evictedBlocks += 1
         }
         return freed
     }
@@ -243,6 +248,7 @@ struct EngineState {
             }
         }
         let count = before - recency.count
+        counts.evictedBlocks += count
         if count == 0, let failure { throw failure }
         return count
     }

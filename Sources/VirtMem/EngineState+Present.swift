@@ -131,6 +131,7 @@ extension EngineState {
         var usable = ticket.demanded.lowerBound
         for block in placed {
             areas += block.areas
+            counts.loadedBlocks += 1
             if isWrite {
                 block.state = .dirty
                 handle.dirty.insert(block.number)

@@ -54,6 +54,7 @@ extension Engine {
         while true {
             do throws(VirtMemError) {
                 let look = try locked { state throws(VirtMemError) -> Look in
+                    state.counts.faults += 1
                     guard let block = state.block(at: fault.address, of: fault.region) else { return .gone }
                     var progress = 0
                     return try state.look(

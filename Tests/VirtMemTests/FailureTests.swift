@@ -269,7 +269,8 @@ extension EngineTests {
         @Test("in sequence, either way, the groups grow; at random they do not")
         func directions() throws {
             #expect(try loadedRuns(Array(0..<100)) == [0..<16, 16..<48, 48..<112])
-            #expect(try loadedRuns(Array((80..<200).reversed())) == [192..<208, 160..<192, 96..<160, 32..<96])
+            #expect(
+                try loadedRuns(Array((80..<200).reversed())) == [192..<208, 160..<192, 96..<160, 32..<96])
             #expect(try loadedRuns([5, 100, 40]) == [0..<16, 96..<112, 32..<48])
         }
     }
