@@ -57,13 +57,15 @@ extension EngineState {
         while end < wanted.upperBound, end - first < 512, handle.blocks[end] == nil { end += 1 }
         let demanded = first..<end
         var start = first
+        var isSequential = pin && demanded.count > 1
 
         if !pin, access == .read, areas < areaLimit / 2 {
             let group = HandleState.groupSize
             let isForward = first == handle.expectedNext
             let isBackward = first == handle.expectedPrevious
+            isSequential = isForward || isBackward
             handle.readAhead =
-                isForward || isBackward ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
+                isSequential ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
             var lowest = first / group * group
             var limit = lowest + group
             if isForward { (lowest, limit) = (first, first + handle.readAhead) }
@@ -82,7 +84,8 @@ extension EngineState {
         handle.activeLoads += 1
         return LoadTicket(
             handle: handle.id, file: handle.file, serial: serial, blocks: start..<end, demanded: demanded,
-            access: access, pin: pin)
+            access: access, pin: pin, isSequential: isSequential,
+            address: unsafe UInt(bitPattern: handle.address(of: start)))
     }
 
     /// Ends a loading: maps what was found for each block that is still waited

@@ -13,6 +13,10 @@ struct LoadTicket: Sendable {
     let demanded: Range<Int>
     let access: Access
     let pin: Bool
+    /// What is read next is known: the kernel may read ahead.
+    let isSequential: Bool
+    /// Where the first block lies.
+    let address: UInt
 }
 
 /// What to show for a block of a ticket.

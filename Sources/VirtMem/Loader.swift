@@ -12,7 +12,19 @@ extension Engine {
             locked { $0.fail(ticket) }
             throw error
         }
-        return try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
+        let next = try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
+        if ticket.isSequential { readAhead(ticket, contents) }
+        return next
+    }
+
+    private func readAhead(_ ticket: LoadTicket, _ contents: [LoadedContent]) {
+        guard var address = unsafe UnsafeMutableRawPointer(bitPattern: ticket.address) else { return }
+        var readAhead = ReadAhead()
+        for content in contents {
+            if case .extents(let extents) = content { unsafe readAhead.add(extents, at: address) }
+            unsafe address += ticket.file.blockSize
+        }
+        readAhead.start()
     }
 
     private func contents(of ticket: LoadTicket) throws(VirtMemError) -> [LoadedContent] {

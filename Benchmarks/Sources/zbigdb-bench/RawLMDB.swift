@@ -14,7 +14,7 @@ final class RawLMDB {
         guard let env else { throw BenchError("no environment") }
         self.env = env
         try Self.check(mdb_env_set_mapsize(env, 1 << 40))
-        try Self.check(mdb_env_open(env, path, UInt32(MDB_NOSUBDIR | MDB_NORDAHEAD), 0o644))
+        try Self.check(mdb_env_open(env, path, UInt32(MDB_NOSUBDIR), 0o644))
         try transaction(write: create) { txn in try Self.check(mdb_dbi_open(txn, nil, 0, &dbi)) }
     }
 

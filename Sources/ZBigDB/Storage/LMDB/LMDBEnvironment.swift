@@ -208,6 +208,21 @@ final class LMDBEnvironment: Sendable {
         mapBase.store(UInt(bitPattern: address) - UInt(offset), ordering: .releasing)
     }
 
+    /// Has the kernel read a whole value at once that is about to be read and is
+    /// not in memory. LMDB's map is set for random access: by itself it would
+    /// be fetched page by page.
+    func willRead(_ value: UnsafeRawBufferPointer) {
+        guard value.count > 4 * systemPageSize, let address = value.baseAddress else { return }
+        let first = unsafe UnsafeMutableRawPointer(
+            bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize)) / UInt(systemPageSize)
+                * UInt(systemPageSize))
+        var state: UInt8 = 1
+        guard unsafe mincore(first, systemPageSize, &state) == 0, state & 1 == 0,
+            let offset = unsafe fileOffset(of: value)
+        else { return }
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(value.count), POSIX_FADV_WILLNEED)
+    }
+
     /// LMDB's page size.
     var pageSize: Int {
         var stat = MDB_stat()

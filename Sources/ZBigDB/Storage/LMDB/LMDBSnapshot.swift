@@ -194,6 +194,7 @@ final class LMDBSnapshot: StorageSnapshot {
     private func locate(_ record: StoredRecord, _ bytes: UnsafeRawBufferPointer) throws(StorageError)
         -> LocatedBlock
     {
+        unsafe storage.environment.willRead(bytes)
         do throws(ZBlkHeader.Damage) {
             return unsafe LocatedBlock(header: try ZBlkHeader(decoding: bytes), record: bytes)
         } catch {

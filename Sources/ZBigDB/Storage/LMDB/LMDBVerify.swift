@@ -159,6 +159,7 @@ struct LMDBVerify {
             }
             let id = unsafe BlockID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
             let owner = missing.removeValue(forKey: id)
+            unsafe storage.environment.willRead(entry.value)
             unsafe check(entry.value, owner, &report)
             if owner == nil, !pending.contains(id) {
                 report.problems.append(VerifyProblem("block record \(id.rawValue) belongs to nobody"))
