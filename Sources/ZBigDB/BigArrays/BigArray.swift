@@ -115,11 +115,14 @@ public final class BigArray: PersistentObject {
     }
 
     /// The mapped memory of all elements.
-    func memory() throws -> FileHandle {
-        guard connection != nil else { throw DatabaseError.notAdded(name: name) }
+    func memory() throws -> FileHandle { try memory(reaching: byteCount) }
+
+    private func memory(reaching bytes: Int) throws -> FileHandle {
+        guard let connection else { throw DatabaseError.notAdded(name: name) }
         try activate()
-        if file.oid == nil { _ = try connection?.adopt(file) }
-        return try file.memory(reaching: byteCount)
+        // A new array's file gets its number with the first use.
+        if file.oid == nil { _ = try connection.adopt(file) }
+        return try file.memory(reaching: bytes)
     }
 
     // MARK: Shape
@@ -136,7 +139,7 @@ public final class BigArray: PersistentObject {
         let newBytes = try ArrayShape.byteCount(newShape, itemSize: itemSize)
         if newShape == shape { return }
         try willChange()
-        if newBytes < byteCount, connection != nil { try file.drop(from: newBytes) }
+        if newBytes < byteCount, file.oid != nil { try file.drop(from: newBytes) }
         shape = newShape
     }
 
@@ -176,7 +179,7 @@ public final class BigArray: PersistentObject {
         let source = try StridedLayout(shape: addedShape, itemSize: itemSize)
         let target = try StridedLayout(shape: addedShape, itemSize: itemSize, order: order)
         do {
-            try unsafe file.memory(reaching: newBytes).withUnsafeMutableBytes(of: old..<newBytes) { memory in
+            try unsafe memory(reaching: newBytes).withUnsafeMutableBytes(of: old..<newBytes) { memory in
                 unsafe source.copyItems(from: bytes, to: memory, layout: target)
             }
         } catch {

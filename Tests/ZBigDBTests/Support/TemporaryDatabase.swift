@@ -37,3 +37,14 @@ struct TemporaryDatabase {
         database = try Database(folder.file(), create: true, configuration: configuration)
     }
 }
+
+/// How blocks reach memory: mapped from the file, or copied.
+enum LoadMode: String, CaseIterable, Sendable {
+    case maps, copies
+
+    var configuration: Database.Configuration {
+        var configuration = Database.Configuration.small
+        configuration.mapsBlocks = self == .maps
+        return configuration
+    }
+}

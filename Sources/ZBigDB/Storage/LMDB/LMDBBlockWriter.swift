@@ -35,6 +35,8 @@ final class LMDBBlockWriter: BlockWriter {
         var isBulk = false
         var open: LMDBWrite?
         var openBytes = 0
+        /// The ids of the open batch. If it is dropped, others get them.
+        var openIDs: [BlockID] = []
     }
 
     private let storage: LMDBStorage
@@ -166,7 +168,7 @@ final class LMDBBlockWriter: BlockWriter {
             let target = try unsafe transaction.reserve(format.blocks, id.rawValue.bigEndianBytes, size)
             unsafe fill(target)
             state.openBytes += size
-            state.contents.written.append(id)
+            state.openIDs.append(id)
             return id
         } catch {
             abandonBatch(&state)
@@ -180,6 +182,8 @@ final class LMDBBlockWriter: BlockWriter {
         CommitProbe.reach(.blocksFilled)
         do throws(WriteFailure) {
             try open.commit()
+            state.contents.written += state.openIDs
+            state.openIDs = []
             CommitProbe.reach(.blocksWritten)
         } catch {
             abandonBatch(&state)
@@ -187,13 +191,12 @@ final class LMDBBlockWriter: BlockWriter {
         }
     }
 
-    /// After a failure: the batch never happened, so its ids are no garbage. The
-    /// ids written before it are dropped by `discard`; dropping one that is not
-    /// there does nothing.
+    /// After a failure: the batch never happened, and its ids are given out again.
     private func abandonBatch(_ state: inout State) {
         state.open?.abort()
         state.open = nil
         state.openBytes = 0
+        state.openIDs = []
     }
 }
 
