@@ -88,7 +88,10 @@ final class LMDBSnapshot: StorageSnapshot {
             var entry = unsafe try cursor.seek(oid.rawValue.bigEndianBytes + from)
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid
             {
-                if version <= tid, !key.subkey.isEmpty, found.last?.key != key {
+                // A subkey that `from` continues comes again: the tid behind it is larger.
+                if version <= tid, !key.subkey.isEmpty, found.last?.key != key,
+                    !key.subkey.lexicographicallyPrecedes(from)
+                {
                     if found.count == limit { break }
                     found.append(StoredRecord(key: key, tid: version, value: try unsafe value(of: at)))
                 }
