@@ -128,7 +128,7 @@ struct KillTests {
             let database = try Database(workload.path, configuration: .small)
             CommitProbe.set { place in
                 guard place == .voting else { return }
-                FileManager.default.createFile(atPath: ready, contents: nil)
+                _ = FileManager.default.createFile(atPath: ready, contents: nil)
                 usleep(300_000)
                 _ = Glibc.kill(getpid(), SIGKILL)
             }
