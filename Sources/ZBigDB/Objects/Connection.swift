@@ -184,7 +184,9 @@ public final class Connection {
         return object
     }
 
-    /// The one instance of an object: a known one, or a ghost.
+    /// The one instance of an object: a known one, or a ghost. Not inlined: where the
+    /// caller drops it, the compiler would rightly say that the weak reference is useless.
+    @inline(never)
     func instance(_ oid: OID, className: String) throws -> PersistentObject {
         if let known = instances[oid]?.object { return known }
         guard let type = ClassRegistry.find(className) else {

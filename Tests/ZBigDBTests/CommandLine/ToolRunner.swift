@@ -19,7 +19,7 @@ struct ToolRunner {
     /// The tool was not where the tests are.
     struct Missing: Error, CustomStringConvertible {
         let path: String
-        var description: String { "\(path) is missing; build it with: swift build --product zbigdb" }
+        var description: String { "\(path) is missing; build it with: swift build" }
     }
 
     let folder: TemporaryFolder
@@ -30,15 +30,15 @@ struct ToolRunner {
         tool = try Self.tool()
     }
 
-    /// The tool lies beside the tests, whatever the configuration.
-    static func tool() throws -> URL {
+    /// A built program lies beside the tests, whatever the configuration.
+    static func tool(_ name: String = "zbigdb") throws -> URL {
         var candidates: [URL] = []
         #if os(Linux)
             candidates.append(URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath())
         #endif
         candidates.append(URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath())
         candidates += Bundle.allBundles.map(\.bundleURL)
-        let tools = candidates.map { $0.deletingLastPathComponent().appendingPathComponent("zbigdb") }
+        let tools = candidates.map { $0.deletingLastPathComponent().appendingPathComponent(name) }
         guard let tool = tools.first(where: { FileManager.default.isExecutableFile(atPath: $0.path) }) else {
             throw Missing(path: tools[0].path)
         }

@@ -1,0 +1,38 @@
+import Foundation
+import Testing
+
+/// The README's quick start is a program that is built and run.
+@Suite struct QuickStartTests {
+    private static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    private func text(_ path: String) throws -> String {
+        try String(contentsOf: Self.package.appendingPathComponent(path), encoding: .utf8)
+    }
+
+    @Test("the README shows the program that is built")
+    func same() throws {
+        let program = try text("Snippets/QuickStart.swift")
+        let readme = try text("README.md")
+        let start = try #require(readme.range(of: "```swift\nimport ZBigDB\n"))
+        let end = try #require(readme.range(of: "\n```", range: start.upperBound..<readme.endIndex))
+        let shown = readme[start.lowerBound..<end.lowerBound].dropFirst("```swift\n".count)
+        let body = try #require(program.range(of: "import ZBigDB\n"))
+        #expect(String(shown) + "\n" == String(program[body.lowerBound...]))
+    }
+
+    @Test("it prints what its comments say")
+    func run() throws {
+        let folder = try TemporaryFolder()
+        let process = Process()
+        process.executableURL = try ToolRunner.tool("QuickStart")
+        process.arguments = [folder.file()]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        #expect(String(decoding: data, as: UTF8.self) == "21.75 20.5\n21.75\n")
+    }
+}
