@@ -246,6 +246,13 @@ final class LMDBEnvironment: Sendable {
         return unsafe ((info.me_last_pgno + 1) * pageSize, Int(status.st_size))
     }
 
+    /// Whether the disk has next to no room left.
+    var isDiskFull: Bool {
+        var status = statvfs()
+        guard unsafe fstatvfs(descriptor, &status) == 0 else { return false }
+        return status.f_bavail * status.f_frsize < 1 << 20
+    }
+
     /// Flushes what durability levels below full have not.
     func sync() throws(StorageError) {
         if options.isReadOnly { return }

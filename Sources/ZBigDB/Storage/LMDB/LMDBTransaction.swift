@@ -1,5 +1,9 @@
 internal import CLMDB
 
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
 /// A named tree of an LMDB file.
 struct LMDBTree: Sendable {
     let handle: MDB_dbi
@@ -171,6 +175,8 @@ final class LMDBWrite {
         guard let pointer = unsafe pointer.take() else { return }
         let code = unsafe mdb_txn_commit(pointer)
         environment.gate.leave()
+        // LMDB answers a write that was cut short with EIO, whatever the reason.
+        if code == EIO, environment.isDiskFull { throw WriteFailure(ENOSPC, environment.path, "committing") }
         if code != 0 { throw WriteFailure(code, environment.path, "committing") }
     }
 
