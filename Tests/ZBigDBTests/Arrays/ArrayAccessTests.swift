@@ -46,7 +46,8 @@ struct ArrayAccessTests {
         let all = (0..<(rows * columns)).map { Int32($0) }
         try array.write(all)
         func expect(_ text: String, _ expected: [Int]) throws {
-            #expect(try array.read(SliceExpression(parsing: text), as: Int32.self) == expected.map { all[$0] })
+            #expect(
+                try array.read(SliceExpression(parsing: text), as: Int32.self) == expected.map { all[$0] })
         }
         try expect("1:3, :2", [columns, columns + 1, 2 * columns, 2 * columns + 1])
         try expect("::-2, 0", [4 * columns, 2 * columns, 0])

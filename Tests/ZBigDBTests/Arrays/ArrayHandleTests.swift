@@ -77,7 +77,9 @@ struct ArrayHandleTests {
         let connection = try database.connect()
         for index in 0..<20 { _ = try connection.createArray("\(index)", shape: [100], of: UInt8.self) }
         try connection.commit()
-        func count() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count }
+        func count() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+        }
         func touchAll() throws {
             for index in 0..<20 { try connection.root.array("\(index)").setElement(0, to: UInt8(1)) }
             try connection.abort()
@@ -122,7 +124,10 @@ struct ArrayHandleTests {
         #expect(try array.read([.range(start: 0, stop: 4, step: 1)], as: UInt8.self) == [0, 1, 2, 0])
         try connection.commit()
         let other = try database.connect()
-        #expect(try other.root.array("alias").read([.range(start: 0, stop: 4, step: 1)], as: UInt8.self) == [0, 1, 2, 0])
+        #expect(
+            try other.root.array("alias").read([.range(start: 0, stop: 4, step: 1)], as: UInt8.self) == [
+                0, 1, 2, 0,
+            ])
     }
 
     @Test("E49 scoped access after the connection was closed is a typed error", arguments: [true, false])

@@ -251,7 +251,9 @@ struct ArrayResizeTests {
         #expect(try array.read(as: Int32.self) == [1, 1, 1, 1, 3, 0])
     }
 
-    @Test("a shrink while others have the blocks mapped leaves their snapshot alone", arguments: LoadMode.allCases)
+    @Test(
+        "a shrink while others have the blocks mapped leaves their snapshot alone",
+        arguments: LoadMode.allCases)
     func shrinkUnderReaders(_ mode: LoadMode) throws {
         let temporary = try TemporaryDatabase(mode.configuration)
         let (one, two) = (try temporary.database.connect(), try temporary.database.connect())

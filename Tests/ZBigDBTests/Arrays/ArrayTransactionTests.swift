@@ -36,12 +36,15 @@ struct ArrayTransactionTests {
         try array.setElement(block * Self.block + offset, to: value)
     }
 
-    @Test("E1 a block that was never written reads as zeros, and reading stores nothing", arguments: LoadMode.allCases)
+    @Test(
+        "E1 a block that was never written reads as zeros, and reading stores nothing",
+        arguments: LoadMode.allCases)
     func holes(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         let before = try pair.database.information()
-        #expect(try pair.second.slice([.range(start: 31 * Self.block, stop: nil, step: 1)]).bytes()
-            == [UInt8](repeating: 0, count: Self.block))
+        #expect(
+            try pair.second.slice([.range(start: 31 * Self.block, stop: nil, step: 1)]).bytes()
+                == [UInt8](repeating: 0, count: Self.block))
         #expect(try pair.two.commit() == nil)
         #expect(try pair.database.information() == before)
     }
@@ -104,7 +107,9 @@ struct ArrayTransactionTests {
         #expect(try database.verify().problems == [])
     }
 
-    @Test("E23 E24 no write, or a write of the bytes there are, makes no transaction", arguments: LoadMode.allCases)
+    @Test(
+        "E23 E24 no write, or a write of the bytes there are, makes no transaction",
+        arguments: LoadMode.allCases)
     func identical(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         let before = try pair.database.information()
@@ -126,7 +131,9 @@ struct ArrayTransactionTests {
         #expect(try get(pair.second, 3, 1) == 5)
     }
 
-    @Test("E26 nothing of others is seen in the middle, also in blocks loaded late", arguments: LoadMode.allCases)
+    @Test(
+        "E26 nothing of others is seen in the middle, also in blocks loaded late",
+        arguments: LoadMode.allCases)
     func snapshot(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         for round in 1...5 {
@@ -138,7 +145,9 @@ struct ArrayTransactionTests {
         for block in 0..<32 { #expect(try get(pair.second, block) == 105) }
     }
 
-    @Test("E27 E32 a boundary empties exactly the blocks others changed; own ones stay", arguments: LoadMode.allCases)
+    @Test(
+        "E27 E32 a boundary empties exactly the blocks others changed; own ones stay",
+        arguments: LoadMode.allCases)
     func invalidation(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         for block in 0..<32 { _ = try get(pair.second, block) }
@@ -155,7 +164,9 @@ struct ArrayTransactionTests {
         #expect(try get(pair.second, 5) == 251)
     }
 
-    @Test("E28 a change of the same block conflicts; after the abort a retry works", arguments: LoadMode.allCases)
+    @Test(
+        "E28 a change of the same block conflicts; after the abort a retry works",
+        arguments: LoadMode.allCases)
     func conflict(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         let base = try pair.one.tid
@@ -206,11 +217,14 @@ struct ArrayTransactionTests {
         }
     }
 
-    @Test("E35 F42 a write through a view takes part, and views follow commits and aborts", arguments: LoadMode.allCases)
+    @Test(
+        "E35 F42 a write through a view takes part, and views follow commits and aborts",
+        arguments: LoadMode.allCases)
     func views(_ mode: LoadMode) throws {
         let pair = try Pair(mode)
         let view = try pair.first.view(as: UInt8.self)
-        let part = try pair.first.view([.range(start: Self.block, stop: 2 * Self.block, step: 1)], as: UInt8.self)
+        let part = try pair.first.view(
+            [.range(start: Self.block, stop: 2 * Self.block, step: 1)], as: UInt8.self)
         let address = view.baseAddress
         view[Self.block] = 42
         #expect(part[0] == 42)

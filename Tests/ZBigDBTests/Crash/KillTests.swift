@@ -26,8 +26,10 @@ struct KillTests {
     /// `count`th time, or after `delay` microseconds.
     private func kill(_ workload: Workload, at place: String?, count: Int, delay: UInt32) async {
         await #expect(processExitsWith: .signal(SIGKILL)) {
-            [workload = workload as Workload, place = place as String?, count = count as Int,
-                delay = delay as UInt32] in
+            [
+                workload = workload as Workload, place = place as String?, count = count as Int,
+                delay = delay as UInt32
+            ] in
             let database = try Database(workload.path, configuration: .small)
             if let place = place.flatMap(CommitProbe.Place.init) {
                 nonisolated(unsafe) var left = count
@@ -82,7 +84,9 @@ struct KillTests {
         withExtendedLifetime(folder) {}
     }
 
-    @Test("kills at random moments lose nothing that was acknowledged", arguments: Workload.Kind.allCases, 0..<2)
+    @Test(
+        "kills at random moments lose nothing that was acknowledged", arguments: Workload.Kind.allCases, 0..<2
+    )
     func moments(_ kind: Workload.Kind, _ series: Int) async throws {
         var random = ArrayRandom("KillTests.moments \(kind) \(series)")
         let (folder, workload) = try makeDatabase(kind)

@@ -74,7 +74,9 @@ struct Workload: Codable, Sendable {
         try connection.close()
     }
 
-    private func openAcknowledgements() -> Int32 { open(acknowledgements, O_WRONLY | O_CREAT | O_APPEND, 0o644) }
+    private func openAcknowledgements() -> Int32 {
+        open(acknowledgements, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    }
 
     private func acknowledge(_ number: Int, _ file: Int32) {
         var line = Array("\(number)\n".utf8)

@@ -102,14 +102,18 @@ struct FormatTests {
     }
 
     private func text(_ random: inout ArrayRandom) -> String {
-        String((0..<Int.random(in: 0...20, using: &random)).map { _ in "aé日👩\0 \n".randomElement(using: &random)! })
+        String(
+            (0..<Int.random(in: 0...20, using: &random)).map { _ in "aé日👩\0 \n".randomElement(using: &random)!
+            })
     }
 
     private func key(_ random: inout ArrayRandom) throws -> RecordKey {
         let oid = OID(rawValue: UInt64.random(in: 0...(random.chance(50) ? 20 : .max), using: &random))
         switch Int.random(in: 0..<3, using: &random) {
         case 0: return RecordKey(oid)
-        case 1: return RecordKey(oid, block: Int.random(in: 0..<(random.chance(70) ? 50 : 1 << 44), using: &random))
+        case 1:
+            return RecordKey(
+                oid, block: Int.random(in: 0..<(random.chance(70) ? 50 : 1 << 44), using: &random))
         default: return RecordKey(oid, try NameKey.encode(text(&random)))
         }
     }
@@ -181,7 +185,8 @@ struct FormatTests {
             let writes = try (0..<Int.random(in: 0...20, using: &random)).map { _ in
                 let descriptor = BlockDescriptor(
                     kind: .full, block: BlockID(rawValue: .random(in: 0...(.max), using: &random)),
-                    offset: .random(in: 0...(.max), using: &random), pages: .random(in: 0...(.max), using: &random))
+                    offset: .random(in: 0...(.max), using: &random),
+                    pages: .random(in: 0...(.max), using: &random))
                 let value: [RecordValue?] = [nil, .state(bytes(&random, 0...50)), .block(descriptor)]
                 return RecordWrite(
                     key: try key(&random), value: value[Int.random(in: 0..<3, using: &random)], base: nil)
@@ -225,7 +230,10 @@ struct FormatTests {
     func nameKeys() throws {
         var random = ArrayRandom("FormatTests.nameKeys")
         let names = (0..<100).map { _ in
-            String((0..<Int.random(in: 0...4, using: &random)).map { _ in "\0\u{1}ab\u{ff}".randomElement(using: &random)! })
+            String(
+                (0..<Int.random(in: 0...4, using: &random)).map { _ in
+                    "\0\u{1}ab\u{ff}".randomElement(using: &random)!
+                })
         }
         for a in names {
             let one = try NameKey.encode(a)
@@ -251,7 +259,9 @@ struct FormatTests {
             #expect(decoded.key == key)
             #expect(decoded.tid == tid)
             #expect(key.encoded(TID(rawValue: tid.rawValue + 1)).lexicographicallyPrecedes(encoded))
-            #expect(encoded.lexicographicallyPrecedes(RecordKey(key.oid).encoded(.zero)) || key.subkey.isEmpty && tid == .zero)
+            #expect(
+                encoded.lexicographicallyPrecedes(RecordKey(key.oid).encoded(.zero))
+                    || key.subkey.isEmpty && tid == .zero)
         }
         #expect(RecordKey.decode([UInt8](repeating: 0, count: 15)) == nil)
         #expect(RecordKey(.root, block: 1 << 40).block == 1 << 40)

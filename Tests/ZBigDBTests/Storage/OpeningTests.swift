@@ -71,7 +71,9 @@ struct OpeningTests {
             let environment = try LMDBEnvironment(path, LMDBEnvironment.Options(), create: true)
             try environment.write { transaction throws(WriteFailure) in
                 do throws(StorageError) {
-                    guard let tree = try transaction.tree(hasMeta ? "meta" : "mine", create: true) else { return }
+                    guard let tree = try transaction.tree(hasMeta ? "meta" : "mine", create: true) else {
+                        return
+                    }
                     do throws(WriteFailure) {
                         try transaction.put(tree, Array("format".utf8), Array("Other\0\0\0\0\0".utf8))
                     } catch {
