@@ -56,7 +56,8 @@ import ZBigDB
     }
 
     private struct Answer: Decodable {
-        let text: String
+        /// Nil if NumPy refuses the slice.
+        let text: String?
         let json: String
 
         func value() throws -> JSONValue {
@@ -109,7 +110,7 @@ import ZBigDB
         for array in try tool("ls", "a.db", "--json").decoded(as: [Facts].self) {
             cases.append(Case(name: array.name, slice: "..."))
             for index in 0..<3 {
-                let slice = random.slice(for: array.shape, wrong: false)
+                let slice = random.slice(for: array.shape, wrong: true)
                 let text = index == 0 ? random.sloppyText(slice) : slice.description
                 cases.append(Case(name: array.name, slice: text.isEmpty ? "..." : text))
             }
@@ -120,15 +121,25 @@ import ZBigDB
                 + """
 
                 for case in cases["cases"]:
-                    part = eval("arrays[case['name']][" + case["slice"] + "]", {
-                        "arrays": arrays, "case": case, "newaxis": None})
+                    try:
+                        part = eval("arrays[case['name']][" + case["slice"] + "]", {
+                            "arrays": arrays, "case": case, "newaxis": None})
+                    except (IndexError, ValueError):
+                        answers.append({"json": "null"})
+                        continue
+                    if isinstance(part, np.ndarray) and part.ndim == 0:
+                        part = part[()]
                     answers.append({"text": str(part), "json": json.dumps(plain(part), sort_keys=True)})
                 """, cases: Question(folder: tool.folder.path, cases: cases), as: [Answer].self)
         for (item, answer) in zip(cases, answers) {
             let comment = Comment(rawValue: "\(item.name)[\(item.slice)], ZBIGDB_TEST_SEED=\(random.seed)")
             let printed = try tool("get", "a.db", item.name, item.slice)
+            guard let text = answer.text else {
+                #expect(printed.exitCode == 1 && printed.output.isEmpty, comment)
+                continue
+            }
             #expect(printed.exitCode == 0, "\(comment): \(printed.errors)")
-            #expect(printed.text == answer.text + "\n", comment)
+            #expect(printed.text == text + "\n", comment)
             let listed = try tool("get", "a.db", item.name, item.slice, "--json")
             #expect(try listed.decoded(as: JSONValue.self) == answer.value(), comment)
         }
