@@ -80,7 +80,6 @@ private func systemLimit() throws -> Int {
     return try #require(Int(text.trimmingCharacters(in: .whitespacesAndNewlines)))
 }
 
-
 @inline(never) @_optimize(none)
 private func number(_ handle: VirtMem.FileHandle, _ block: Int) -> UInt64 {
     handle.baseAddress.load(fromByteOffset: block * page, as: UInt64.self)
@@ -126,7 +125,7 @@ extension EngineTests {
             }
         }
 
-        @Test("J9 more changed blocks than the system has mappings: an error to recover from, nothing is lost")
+        @Test("J9 more changed blocks than mappings: an error to recover from, nothing is lost")
         func writing() async throws {
             let limit = try systemLimit()
             await #expect(processExitsWith: .success) { [limit = limit as Int] in
@@ -163,7 +162,10 @@ extension EngineTests {
                         // The engine still works: a change of what is there, a thread of ours.
                         let before = handle.dirtyBlocks.count
                         setNumber(handle, 0, 7)
-                        #expect(Worker { if number(handle, 0) == 7 { inPlace.add(1, ordering: .relaxed) } }.join())
+                        let thread = Worker {
+                            if number(handle, 0) == 7 { inPlace.add(1, ordering: .relaxed) }
+                        }
+                        #expect(thread.join())
                         #expect(handle.dirtyBlocks.count == before)
                         try commit()
                         try change()
