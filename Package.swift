@@ -38,8 +38,12 @@ let package = Package(
                 "ZBigDB", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "CVirtMemTestSupport", path: "Tests/CVirtMemTestSupport",
+            cSettings: [.define("_GNU_SOURCE")]),
         .testTarget(
-            name: "VirtMemTests", dependencies: ["VirtMem"], exclude: ["ROWS.md"], swiftSettings: strict),
+            name: "VirtMemTests", dependencies: ["VirtMem", "CVirtMemTestSupport"], exclude: ["ROWS.md"],
+            swiftSettings: strict),
         .testTarget(name: "ZBigDBTests", dependencies: ["ZBigDB", "VirtMem"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -8,15 +8,26 @@ let package = Package(
     dependencies: [
         .package(name: "zbigdb", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []),
     ],
     targets: [
         .systemLibrary(
             name: "CLMDBBaseline", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "BenchFiles", dependencies: [.product(name: "VirtMem", package: "zbigdb")]),
+        .executableTarget(
+            name: "VirtMemBenchmarks",
+            dependencies: [
+                "BenchFiles", .product(name: "Benchmark", package: "benchmark"),
+                .product(name: "VirtMem", package: "zbigdb"),
+            ],
+            path: "Benchmarks/VirtMem",
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
         .executableTarget(
             name: "zbigdb-bench",
             dependencies: [
-                "CKernels", "CLMDBBaseline", .product(name: "ZBigDB", package: "zbigdb"),
+                "BenchFiles", "CKernels", "CLMDBBaseline", .product(name: "ZBigDB", package: "zbigdb"),
+                .product(name: "VirtMem", package: "zbigdb"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ],

@@ -24,8 +24,12 @@
 #define TABLE_BITS (48 - CVIRTMEM_GRANULE_SHIFT)
 static _Atomic uint32_t region_of_granule[1u << TABLE_BITS];
 
-static struct sigaction previous_segv;
-static struct sigaction previous_bus;
+struct previous {
+    struct sigaction action;
+    _Atomic int is_spent;  // installed with SA_RESETHAND, and has run
+};
+static struct previous previous_segv;
+static struct previous previous_bus;
 static int queue_read = -1;
 static int queue_write = -1;
 static _Atomic int forked;
@@ -84,20 +88,28 @@ static void die_there(int signal_number, int from_hardware) {
     if (!from_hardware) syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signal_number);
 }
 
+// Hands the signal to the handler before ours, as the kernel would have: with
+// the signals blocked that it wants blocked, and once only if it asked for that.
 static void chain(int signal_number, siginfo_t *info, void *context, int from_hardware) {
-    const struct sigaction *previous = signal_number == SIGBUS ? &previous_bus : &previous_segv;
-    if (previous->sa_flags & SA_SIGINFO) {
-        if (previous->sa_sigaction) {
-            previous->sa_sigaction(signal_number, info, context);
-            return;
-        }
-    } else if (previous->sa_handler == SIG_IGN && !from_hardware) {
-        return;
-    } else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN) {
-        previous->sa_handler(signal_number);
+    struct previous *previous = signal_number == SIGBUS ? &previous_bus : &previous_segv;
+    const struct sigaction *action = &previous->action;
+    int has_handler = action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+    if (has_handler && action->sa_flags & SA_RESETHAND) has_handler = !atomic_exchange(&previous->is_spent, 1);
+    if (!has_handler) {
+        // The kernel ignores a sent signal, but never a fault.
+        if (action->sa_handler != SIG_IGN || from_hardware) die_there(signal_number, from_hardware);
         return;
     }
-    die_there(signal_number, from_hardware);
+    sigset_t blocked = action->sa_mask;
+    sigset_t before;
+    if (!(action->sa_flags & SA_NODEFER)) sigaddset(&blocked, signal_number);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
+    if (action->sa_flags & SA_SIGINFO) {
+        action->sa_sigaction(signal_number, info, context);
+    } else {
+        action->sa_handler(signal_number);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 // Hands a fault to a service thread and waits for its reply.
@@ -106,7 +118,8 @@ static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
     cvirtmem_fault *pointer = &fault;
     ssize_t written;
     do {
-        written = write(queue_write, &pointer, sizeof pointer);
+        // Not write(): that is a cancellation point, which touching memory is not.
+        written = syscall(SYS_write, queue_write, &pointer, sizeof pointer);
     } while (written < 0 && errno == EINTR);
     if (written != (ssize_t)sizeof pointer) {
         say("VirtMem: the fault queue is gone\n");
@@ -125,7 +138,8 @@ static uint32_t resolve(int signal_number, siginfo_t *info, uint32_t region, enu
         say(callback_name);
         say(signal_number == SIGBUS
                 ? " read memory whose file was cut off\n"
-                : " touched memory of a mapping; callbacks and service threads must never do that\n");
+                : " touched memory of a mapping; neither such code nor a signal handler that"
+                  " interrupts it may do that\n");
         return CVIRTMEM_FATAL;
     }
     if (cvirtmem_is_forked()) {
@@ -139,16 +153,18 @@ static uint32_t resolve(int signal_number, siginfo_t *info, uint32_t region, enu
 
 static void on_fault(int signal_number, siginfo_t *info, void *context) {
     int saved_errno = errno;
-    int from_hardware = signal_number == SIGBUS
-                            ? info->si_code == BUS_ADRERR
-                            : info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
-    uint32_t region = from_hardware ? region_at((uintptr_t)info->si_addr) : 0;
+    // Codes of sent signals are not positive. Of the others only these come with
+    // an address of ours: SI_KERNEL says that it was not canonical, other kinds of
+    // SIGBUS that hardware failed.
+    int from_hardware = info->si_code > 0;
+    int has_address = signal_number == SIGBUS
+                          ? info->si_code == BUS_ADRERR
+                          : info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
+    uint32_t region = has_address ? region_at((uintptr_t)info->si_addr) : 0;
     enum access access = region ? access_of(context) : ACCESS_OTHER;
     uint32_t reply = CVIRTMEM_NOT_OURS;
     if (region != 0 && access != ACCESS_OTHER) reply = resolve(signal_number, info, region, access);
-    // Kinds of SIGBUS without an address (failing hardware) are not ours either.
-    if (reply == CVIRTMEM_NOT_OURS)
-        chain(signal_number, info, context, from_hardware || (signal_number == SIGBUS && info->si_code > 0));
+    if (reply == CVIRTMEM_NOT_OURS) chain(signal_number, info, context, from_hardware);
     if (reply == CVIRTMEM_FATAL) die_there(signal_number, from_hardware);
     errno = saved_errno;
 }
@@ -157,13 +173,7 @@ int cvirtmem_is_forked(void) { return atomic_load_explicit(&forked, memory_order
 
 static void after_fork_in_child(void) { atomic_store_explicit(&forked, 1, memory_order_relaxed); }
 
-static int install_once(void) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC)) return errno;
-    queue_read = ends[0];
-    queue_write = ends[1];
-    pthread_atfork(NULL, NULL, after_fork_in_child);
-
+static int install_for(int signal_number, struct previous *previous) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_fault;
@@ -171,8 +181,23 @@ static int install_once(void) {
     // and touch a page of its own. ONSTACK: used where the thread has one.
     action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGSEGV, &action, &previous_segv)) return errno;
-    return sigaction(SIGBUS, &action, &previous_bus) ? errno : 0;
+    // Known before ours runs; and a sent signal interrupts system calls no more
+    // than it did before.
+    if (sigaction(signal_number, NULL, &previous->action)) return errno;
+    if (previous->action.sa_handler == SIG_IGN) action.sa_flags |= SA_RESTART;
+    action.sa_flags |= previous->action.sa_flags & SA_RESTART;
+    return sigaction(signal_number, &action, &previous->action) ? errno : 0;
+}
+
+static int install_once(void) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC)) return errno;
+    queue_read = ends[0];
+    queue_write = ends[1];
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+
+    int result = install_for(SIGSEGV, &previous_segv);
+    return result ? result : install_for(SIGBUS, &previous_bus);
 }
 
 int cvirtmem_install(void) {

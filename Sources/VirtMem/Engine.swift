@@ -24,7 +24,8 @@ final class Engine: Sendable {
         let zero = unsafe cvirtmem_memfd("virtmem-zero")
         if zero < 0 { throw .system(doing: "making the file of zeros", errno: -zero) }
         v = VirtLock(
-            EngineState(zeroDescriptor: zero, poolDescriptor: pool.descriptor, areaLimit: Self.areaLimit()))
+            EngineState(
+                zeroDescriptor: zero, poolDescriptor: pool.descriptor, systemMappings: Self.systemMappings()))
         let code = cvirtmem_install()
         if code != 0 { throw .system(doing: "installing the SIGSEGV handler", errno: code) }
         FaultService.start(self)
@@ -58,16 +59,15 @@ final class Engine: Sendable {
         }
     }
 
-    /// The share of the process's kernel mappings that the engine may use.
-    private static func areaLimit() -> Int {
+    /// How many kernel mappings the process may have.
+    private static func systemMappings() -> Int {
         let file = unsafe open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return 32_000 }
+        guard file >= 0 else { return 65_530 }
         defer { close(file) }
         var digits: [UInt8] = Array(repeating: 0, count: 32)
         let count = unsafe digits.withUnsafeMutableBytes { unsafe read(file, $0.baseAddress, $0.count) }
         let text = String(decoding: digits.prefix(max(count, 0)), as: UTF8.self)
-        let limit = Int(text.prefix { $0.isNumber }) ?? 65_530
-        return max(64, limit / 4 * 3)
+        return Int(text.prefix { $0.isNumber }) ?? 65_530
     }
 }
 
@@ -75,9 +75,17 @@ final class Engine: Sendable {
 struct EngineState {
     let zeroDescriptor: Int32
     let poolDescriptor: Int32
-    /// Kernel mappings the engine may use, and uses.
+    /// Kernel mappings the engine uses before it evicts clean blocks, and before it
+    /// refuses to map more. The rest is for the program: without any left, not even
+    /// a thread can be started, nor a block be taken away.
     var areaLimit: Int
+    var mappingCap: Int
+    /// Kernel mappings of blocks.
     var areas = 0
+    /// Runs of mapped blocks. Each parts the inaccessible addresses around it, which
+    /// takes a mapping more.
+    private var runs = 0
+    var usedMappings: Int { areas + runs + handles.count }
 
     /// What was done so far; the other fields are filled in when asked for.
     var counts = VirtualMemory.Statistics()
@@ -92,10 +100,11 @@ struct EngineState {
     private var droppedFrames: [RAMPool.Frame] = []
     private var woken: [Waiter] = []
 
-    init(zeroDescriptor: Int32, poolDescriptor: Int32, areaLimit: Int) {
+    init(zeroDescriptor: Int32, poolDescriptor: Int32, systemMappings: Int) {
         self.zeroDescriptor = zeroDescriptor
         self.poolDescriptor = poolDescriptor
-        self.areaLimit = areaLimit
+        areaLimit = max(64, systemMappings / 4 * 3)
+        mappingCap = max(64, systemMappings / 16 * 15)
     }
 
     mutating func takeDroppedFrames() -> [RAMPool.Frame] {
@@ -156,6 +165,15 @@ struct EngineState {
             forget(block)
             wakeWaiters(of: block)
         }
+        runs -= handle.runs
+    }
+
+    /// Notes that block `number` is mapped now, or no more.
+    mutating func countRuns(_ handle: HandleState, _ number: Int, isMapped: Bool) {
+        func isThere(_ other: Int) -> Bool { handle.blocks[other].map { $0.state != .loading } ?? false }
+        let change = 1 - (isThere(number - 1) ? 1 : 0) - (isThere(number + 1) ? 1 : 0)
+        handle.runs += isMapped ? change : -change
+        runs += isMapped ? change : -change
     }
 
     /// Takes a block out of the lists and the budget, and drops its frame.
@@ -192,21 +210,30 @@ struct EngineState {
     mutating func takeOut(_ handle: HandleState, _ block: Block) {
         handle.blocks[block.number] = nil
         handle.dirty.remove(block.number)
+        if block.state != .loading { countRuns(handle, block.number, isMapped: false) }
         if block.pins > 0 { handle.pinsOfAbsent[block.number] = block.pins }
         forget(block)
         wakeWaiters(of: block)
     }
 
     /// Evicts least recently used clean blocks until `needed` more kernel
-    /// mappings fit in the budget, or none is left to evict.
+    /// mappings fit in the budget, or none is left to evict. Then it is an error
+    /// only if the program would be left without.
     mutating func makeRoom(forAreas needed: Int) throws(VirtMemError) {
-        while areas + needed > areaLimit, let victim = recency.oldest {
+        while usedMappings + needed > areaLimit, let victim = recency.oldest {
             guard let handle = handles[victim.handle] else {
                 recency.remove(victim)
                 continue
             }
             try makeAbsent(handle, [victim.number])
             counts.evictedBlocks += 1
+        }
+        if needed > 0, usedMappings + needed > max(mappingCap, areaLimit) {
+            throw .outOfMemory(
+                doing:
+                    "mapping blocks: \(usedMappings) kernel mappings are in use, and what is changed or in use"
+                    + " cannot be evicted",
+                errno: outOfMemoryCode)
         }
     }
 

@@ -59,7 +59,7 @@ extension EngineState {
         var start = first
         var isSequential = pin && demanded.count > 1
 
-        if !pin, access == .read, areas < areaLimit / 2 {
+        if !pin, access == .read, usedMappings < areaLimit / 2 {
             let group = HandleState.groupSize
             let isForward = first == handle.expectedNext
             let isBackward = first == handle.expectedPrevious
@@ -123,7 +123,8 @@ extension EngineState {
         let isWrite = access == .write
         do throws(VirtMemError) {
             // Joined blocks can be parted again, so the budget counts each of them.
-            try makeRoom(forAreas: placed.reduce(0) { $0 + $1.areas })
+            try makeRoom(
+                forAreas: placed.reduce(0) { $0 + $1.areas } + HandleState.runs(placed.map(\.number)).count)
             try place(
                 writer, isWrite ? Mapping.readWrite : Mapping.readOnly,
                 "blocks \(ticket.blocks) of \(handle.name)")
@@ -134,6 +135,7 @@ extension EngineState {
         var usable = ticket.demanded.lowerBound
         for block in placed {
             areas += block.areas
+            countRuns(handle, block.number, isMapped: true)
             counts.loadedBlocks += 1
             if isWrite {
                 block.state = .dirty

@@ -18,6 +18,8 @@ final class HandleState {
     /// Loads under way, also of blocks invalidated since.
     var activeLoads = 0
     var windows = 0
+    /// Runs of mapped blocks.
+    var runs = 0
     /// Pins of blocks that were made absent while somebody relied on them.
     var pinsOfAbsent: [Int: Int] = [:]
 

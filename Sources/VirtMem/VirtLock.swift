@@ -2,7 +2,9 @@ internal import Synchronization
 
 /// V: one lock and the state only it gives access to.
 ///
-/// Not recursive: taking it twice in one thread traps (behaviour D17).
+/// Not recursive: taking it twice in one thread traps (behaviour D17). A fault
+/// under it could never be served; the signal handler knows such threads and
+/// lets the process die with a message.
 ///
 /// `@unchecked Sendable` holds because `state` is private and touched only in
 /// `withLock`, under `mutex`; results that leave are Sendable, and nothing that
@@ -16,6 +18,6 @@ final class VirtLock<State>: @unchecked Sendable {
     init(_ state: State) { self.state = state }
 
     func withLock<R: Sendable>(_ body: (inout State) -> R) -> R {
-        mutex.withLock { _ in body(&state) }
+        inCallback("code under the engine's lock") { mutex.withLock { _ in body(&state) } }
     }
 }

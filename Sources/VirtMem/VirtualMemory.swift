@@ -26,7 +26,7 @@ public enum VirtualMemory {
             var statistics = state.counts
             statistics.handles = state.handles.count
             statistics.evictableBlocks = state.recency.count
-            statistics.kernelMappings = state.areas
+            statistics.kernelMappings = state.usedMappings
             return statistics
         }
         statistics.frameBytes = engine.pool.usedBytes

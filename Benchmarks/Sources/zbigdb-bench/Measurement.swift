@@ -7,9 +7,15 @@ struct Measurement: Codable {
     var params: [String: Value]
     var seconds: Double
     var bytes: Int
-    var MBps: Double?
-    var ops_per_s: Double?
+    var megabytesPerSecond: Double?
+    var operationsPerSecond: Double?
     var extra: [String: Value]
+
+    private enum CodingKeys: String, CodingKey {
+        case system, workload, params, seconds, bytes, extra
+        case megabytesPerSecond = "MBps"
+        case operationsPerSecond = "ops_per_s"
+    }
 
     /// A JSON scalar.
     enum Value: Codable {
@@ -47,13 +53,13 @@ struct Measurement: Codable {
         self.params = params
         self.seconds = seconds
         self.bytes = bytes
-        MBps = bytes > 0 && seconds > 0 ? Double(bytes) / seconds / 1e6 : nil
-        ops_per_s = operations.map { Double($0) / seconds }
+        megabytesPerSecond = bytes > 0 && seconds > 0 ? Double(bytes) / seconds / 1e6 : nil
+        operationsPerSecond = operations.map { Double($0) / seconds }
         self.extra = extra
     }
 
     /// How fast, whatever the workload counts.
-    var speed: Double { ops_per_s ?? MBps ?? (seconds > 0 ? 1 / seconds : 0) }
+    var speed: Double { operationsPerSecond ?? megabytesPerSecond ?? (seconds > 0 ? 1 / seconds : 0) }
 
     func json() throws -> String {
         let encoder = JSONEncoder()

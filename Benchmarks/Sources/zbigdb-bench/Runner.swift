@@ -123,8 +123,8 @@ enum Report {
         for result in results {
             var line = "  " + pad(result.system + (result.caseName.map { " (\($0))" } ?? ""), 30)
             line += pad(String(format: "%.4f s", result.seconds), 14)
-            if let speed = result.MBps { line += pad(String(format: "%.0f MB/s", speed), 14) }
-            if let speed = result.ops_per_s { line += pad(String(format: "%.0f /s", speed), 16) }
+            if let speed = result.megabytesPerSecond { line += pad(String(format: "%.0f MB/s", speed), 14) }
+            if let speed = result.operationsPerSecond { line += pad(String(format: "%.0f /s", speed), 16) }
             for baseline in ["plain-mmap", "raw-lmdb"] where result.system != baseline {
                 if let other = baselines[baseline + " " + (result.caseName ?? "")], other > 0 {
                     line += pad(String(format: "%.2f of \(baseline)", result.speed / other), 22)

@@ -3,11 +3,12 @@ import Foundation
 /// What is measured. Each is run in a fresh process for each system.
 enum Workload: String, CaseIterable {
     case create, scan, randread, firsttouch, abort, rss, update, append
+    case virtmemScan = "virtmem-scan"
 
     /// Whether it reads what `create` wrote.
     var needsData: Bool {
         switch self {
-        case .create, .update, .append: false
+        case .create, .update, .append, .virtmemScan: false
         default: true
         }
     }
@@ -18,6 +19,7 @@ enum Workload: String, CaseIterable {
         case .scan, .firsttouch: ["zbigdb", "plain-mmap", "raw-lmdb", "zbigdb-loadblk"]
         case .randread: ["zbigdb", "plain-mmap", "raw-lmdb"]
         case .abort, .rss: ["zbigdb"]
+        case .virtmemScan: ["plain-mmap", "virtmem-aligned", "virtmem-unaligned"]
         case .update, .append: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB"]
         }
     }
@@ -32,6 +34,7 @@ enum Workload: String, CaseIterable {
         case .rss: try ResidentMemory.measure(setup)
         case .update: try Update.measure(system, setup)
         case .append: try Append.measure(system, setup)
+        case .virtmemScan: try VirtMemScan.measure(system, setup)
         }
     }
 }

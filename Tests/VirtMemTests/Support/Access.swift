@@ -76,6 +76,27 @@ private func procText(_ path: String) -> String {
     }
 }
 
+/// How many kernel mappings this process has.
+func countMappings() -> Int {
+    let descriptor = open("/proc/self/maps", O_RDONLY)
+    precondition(descriptor >= 0, "/proc/self/maps cannot be read")
+    defer { close(descriptor) }
+    var part = [UInt8](repeating: 0, count: 1 << 16)
+    var lines = 0
+    while true {
+        let count = read(descriptor, &part, part.count)
+        if count <= 0 { return lines }
+        part.withUnsafeBytes { bytes in
+            var at = bytes.baseAddress!
+            let end = at + count
+            while let found = memchr(at, 10, end - at) {
+                lines += 1
+                at = UnsafeRawPointer(found) + 1
+            }
+        }
+    }
+}
+
 /// A line of /proc/self/maps.
 struct KernelMapping {
     let addresses: Range<UInt>

@@ -1,0 +1,1 @@
+../../../Sources/VirtMem/BlockMap.swift
