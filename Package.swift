@@ -44,7 +44,9 @@ let package = Package(
         .testTarget(
             name: "VirtMemTests", dependencies: ["VirtMem", "CVirtMemTestSupport"], exclude: ["ROWS.md"],
             swiftSettings: strict),
-        .testTarget(name: "ZBigDBTests", dependencies: ["ZBigDB", "VirtMem"], swiftSettings: strict),
+        .testTarget(
+            name: "ZBigDBTests", dependencies: ["ZBigDB", "VirtMem"], exclude: ["ROWS.md"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

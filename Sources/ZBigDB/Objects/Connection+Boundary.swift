@@ -20,7 +20,12 @@ extension Connection: Synchronizer {
         if transaction.status != .committed {
             for file in openFiles.values { try file.discard() }
         }
-        if !transactionManager.isExplicit || own != nil { try moveSnapshot(own: own) }
+        do {
+            if !transactionManager.isExplicit || own != nil { try moveSnapshot(own: own) }
+        } catch {
+            guard let own else { throw error }
+            throw DatabaseError.committedButNotMoved(path: path, tid: own, cause: error)
+        }
         dropUnusedFiles()
     }
 

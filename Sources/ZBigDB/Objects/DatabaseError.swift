@@ -14,6 +14,9 @@ public enum DatabaseError: Error, CustomStringConvertible {
     case missingName(path: String, name: String)
     /// The name belongs to an object of another class.
     case wrongClass(what: String, expected: String, found: String)
+    /// The transaction is committed, but the connection could not move to a new
+    /// snapshot; begin or abort moves it once the cause is gone.
+    case committedButNotMoved(path: String, tid: TID, cause: any Error)
     /// The object's class is not known to this program.
     case unknownClass(path: String, oid: OID, name: String)
     /// The object's record cannot be read.
@@ -35,6 +38,10 @@ public enum DatabaseError: Error, CustomStringConvertible {
         case .missingObject(let path, let oid): return "\(path): there is no object \(oid)"
         case .missingName(let path, let name): return "\(path): there is no \"\(name)\""
         case .wrongClass(let what, let expected, let found): return "\(what) is a \(found), not a \(expected)"
+        case .committedButNotMoved(let path, let tid, let cause):
+            return
+                "\(path): transaction \(tid) is committed, but the connection still shows the state before: \(cause); "
+                + "begin a transaction once the cause is gone"
         case .unknownClass(let path, let oid, let name):
             return "\(path): object \(oid) is of class \"\(name)\", which this program does not have"
         case .unreadable(let path, let oid, let reason):

@@ -19,7 +19,9 @@ public final class Root: PersistentObject {
         if let changed = pending[subkey] { return changed }
         let connection = try self.openConnection
         guard let record = try connection.snapshot.record(RecordKey(.root, subkey)) else { return nil }
-        return try connection.reference(in: record)
+        let object = try connection.reference(in: record)
+        if object.isSticky { try object.activate() }
+        return object
     }
 
     /// The array called `name`.

@@ -60,8 +60,8 @@ struct ZBlkHeader: Equatable, Sendable {
         writer.integer(UInt64(payloadSize))
         writer.integer(UInt64(0))
         for checksum in checksums { writer.integer(checksum) }
-        writer.raw(repeatElement(0, count: payloadOffset - writer.bytes.count))
         var bytes = writer.bytes
+        bytes += [UInt8](repeating: 0, count: payloadOffset - bytes.count)
         let own = CRC32C.checksum(bytes)
         for index in 0..<4 { bytes[8 + index] = UInt8(truncatingIfNeeded: own >> UInt32(8 * index)) }
         return bytes

@@ -39,9 +39,19 @@ struct KillTests {
                     if left == 0 { _ = Glibc.kill(getpid(), SIGKILL) }
                 }
             } else {
-                Thread.detachNewThread {
-                    usleep(delay)
-                    _ = Glibc.kill(getpid(), SIGKILL)
+                let start: @Sendable () -> Void = {
+                    Thread.detachNewThread {
+                        usleep(delay)
+                        _ = Glibc.kill(getpid(), SIGKILL)
+                    }
+                }
+                // `count` commits first, however slow the machine is.
+                nonisolated(unsafe) var left = count
+                if count == 0 { start() }
+                CommitProbe.set { reached in
+                    guard reached == .finished else { return }
+                    left -= 1
+                    if left == 0 { start() }
                 }
             }
             try workload.run(database)
@@ -92,7 +102,7 @@ struct KillTests {
         let (folder, workload) = try makeDatabase(kind)
         for round in 0..<24 {
             let delay = UInt32.random(in: 0...(kind == .bulk ? 500_000 : 40_000), using: &random)
-            await kill(workload, at: nil, count: 0, delay: delay)
+            await kill(workload, at: nil, count: round % 8 == 7 ? 1 : 0, delay: delay)
             try recover(workload, committing: round % 2 == 0)
         }
         #expect(try workload.lastAcknowledged() > 0)

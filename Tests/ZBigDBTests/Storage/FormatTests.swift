@@ -135,7 +135,8 @@ struct FormatTests {
             for _ in 0..<Int.random(in: 0...40, using: &random) { changes.insert(try key(&random)) }
             let record = TransactionRecord(
                 tid: TID(rawValue: 5), id: TransactionID(), user: text(&random), note: text(&random),
-                metadata: [text(&random): text(&random), text(&random): text(&random)], changes: changes)
+                metadata: ["1" + text(&random): text(&random), "2" + text(&random): text(&random)],
+                changes: changes)
             let encoded = record.encoded()
             let read = try TransactionRecord(tid: record.tid, decoding: encoded)
             #expect(read.id == record.id && read.user == record.user && read.note == record.note)

@@ -48,7 +48,7 @@ struct OpeningTests {
     func foreign() throws {
         #expect(isForeign(openError(folder.path)))
         #expect(isForeign(openError(folder.path, create: true)))
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
         #expect(isForeign(openError(path)))
         #expect(openError(path, create: true) == nil)
         for (name, content) in [
@@ -56,7 +56,7 @@ struct OpeningTests {
             ("zeros", Data(count: 100_000)),
         ] {
             let file = folder.file(name)
-            FileManager.default.createFile(atPath: file, contents: content)
+            _ = FileManager.default.createFile(atPath: file, contents: content)
             for create in [false, true] { #expect(isForeign(openError(file, create: create)), "\(name)") }
             #expect(FileManager.default.contents(atPath: file) == content)
         }
@@ -158,7 +158,7 @@ struct OpeningTests {
 
     @Test("a path that cannot be had: below a file, or in a file system that refuses")
     func noPermission() throws {
-        FileManager.default.createFile(atPath: folder.file("plain"), contents: Data("x".utf8))
+        _ = FileManager.default.createFile(atPath: folder.file("plain"), contents: Data("x".utf8))
         let below = folder.file("plain/db")
         guard case .system(_, _, let code) = openError(below, create: true) else {
             Issue.record("\(String(describing: openError(below, create: true)))")

@@ -350,6 +350,7 @@ private final class OpenCommit: PreparedCommit {
         }
         CommitProbe.reach(.finished)
         storage.forgetGarbage(dropped)
+        storage.noteCommit()
     }
 
     func abort() {

@@ -59,6 +59,11 @@ final class LMDBEnvironment: Sendable {
                 throw error
             }
         }
+        dropDeadReaders()
+    }
+
+    /// Forgets snapshots of processes that died: they would pin pages for ever.
+    func dropDeadReaders() {
         var dead: Int32 = 0
         unsafe mdb_reader_check(env, &dead)
     }
@@ -141,11 +146,18 @@ final class LMDBEnvironment: Sendable {
         -> OpaquePointer
     {
         if isForkedChild() { throw .forkedChild(path: path) }
+        var hasChecked = false
         while true {
             var txn: OpaquePointer?
             if !isInside { gate.enter() }
             let code = unsafe mdb_txn_begin(env, nil, flags, &txn)
             if !isInside { gate.leave() }
+            if code == MDB_READERS_FULL, !hasChecked {
+                // Snapshots of processes that died count until somebody looks.
+                hasChecked = true
+                dropDeadReaders()
+                continue
+            }
             if code == 0, let txn = unsafe txn { return unsafe txn }
             guard code == MDB_MAP_RESIZED else { throw LMDBCode.error(code, path, doing) }
             // Another process has grown the file past our map.

@@ -22,6 +22,8 @@ final class LMDBStorage: RecordStorage {
     let verifiesOnLoad: Bool
     /// Blocks written and abandoned: the next transaction that writes drops them.
     let garbage = Mutex<[BlockID]>([])
+    /// Counts commits, to look for snapshots of dead processes now and then.
+    private let commits = Atomic(0)
     /// Tells the blocks of this file from those of others in the RAM pool.
     let frameDomain = LMDBStorage.frameDomains.wrappingAdd(1, ordering: .relaxed).newValue
     private static let frameDomains = Atomic<UInt64>(0)
@@ -82,6 +84,11 @@ final class LMDBStorage: RecordStorage {
     }
 
     deinit { try? dropGarbage() }
+
+    /// After a commit: snapshots of processes that died pin pages until somebody looks.
+    func noteCommit() {
+        if commits.wrappingAdd(1, ordering: .relaxed).newValue % 256 == 0 { environment.dropDeadReaders() }
+    }
 
     private static let systemClock: @Sendable () -> UInt64 = {
         var now = timespec()
