@@ -116,6 +116,8 @@ static void chain(int signal_number, siginfo_t *info, void *context, int from_ha
 static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
     cvirtmem_fault fault = {.address = address, .region = region, .kind = kind, .reply = CVIRTMEM_WAITING};
     cvirtmem_fault *pointer = &fault;
+    // Released here, acquired by whoever takes it from the queue.
+    cvirtmem_store(&fault.reply, CVIRTMEM_WAITING);
     ssize_t written;
     do {
         // Not write(): that is a cancellation point, which touching memory is not.
@@ -216,7 +218,10 @@ int cvirtmem_install(void) {
 int cvirtmem_next_fault(cvirtmem_fault **out) {
     for (;;) {
         ssize_t count = read(queue_read, out, sizeof *out);
-        if (count == (ssize_t)sizeof *out) return 0;
+        if (count == (ssize_t)sizeof *out) {
+            (void)cvirtmem_load(&(*out)->reply);
+            return 0;
+        }
         if (count < 0 && errno != EINTR) return errno;
         if (count == 0) return EPIPE;
     }

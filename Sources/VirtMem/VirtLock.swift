@@ -14,10 +14,22 @@ internal import Synchronization
 final class VirtLock<State>: @unchecked Sendable {
     private let mutex = Mutex(())
     private var state: State
+    #if THREAD_SANITIZER
+        private let order = Atomic(false)
+    #endif
 
     init(_ state: State) { self.state = state }
 
     func withLock<R: Sendable>(_ body: (inout State) -> R) -> R {
-        inCallback("code under the engine's lock") { mutex.withLock { _ in body(&state) } }
+        inCallback("code under the engine's lock") {
+            mutex.withLock { _ in
+                #if THREAD_SANITIZER
+                    // It does not see into Mutex where one thread waits for another.
+                    _ = order.load(ordering: .acquiring)
+                    defer { order.store(true, ordering: .releasing) }
+                #endif
+                return body(&state)
+            }
+        }
     }
 }

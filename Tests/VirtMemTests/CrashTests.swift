@@ -282,7 +282,7 @@ extension EngineTests {
             }
         }
 
-        @Test("C45 other signals are served while a thread waits for a block")
+        @Test("C45 other signals are served while a thread waits for a block", withoutThreadSanitizer)
         func otherSignals() async {
             await #expect(processExitsWith: .success) {
                 startWatchdog()

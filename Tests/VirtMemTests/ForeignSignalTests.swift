@@ -45,6 +45,7 @@ extension EngineTests {
 
         @Test(
             "C37 the previous handler gets a fault outside, as from the kernel: arguments, mask, and back again",
+            withoutThreadSanitizer,
             arguments: [
                 Previous(hasInfo: false), Previous(hasInfo: true),
                 Previous(hasInfo: true, flags: Int32(SA_NODEFER), masked: SIGUSR1),
@@ -97,7 +98,7 @@ extension EngineTests {
         @Test("C37 a previous handler that wanted to run once runs once")
         func once() async {
             let result = await #expect(
-                processExitsWith: unrecoveredFault, observing: [\.standardErrorContent]
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
             ) {
                 startWatchdog()
                 let foreign = forbiddenPage()
@@ -138,7 +139,7 @@ extension EngineTests {
         @Test("C39 SIGSEGV ignored: sent ones are ignored and interrupt nothing, faults end the process")
         func ignored() async {
             let result = await #expect(
-                processExitsWith: unrecoveredFault, observing: [\.standardErrorContent]
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
             ) {
                 startWatchdog()
                 signal(SIGSEGV, SIG_IGN)
@@ -338,7 +339,7 @@ extension EngineTests {
         @Test("a stack overflow of the program is a crash, not a hang", arguments: [0, 64 << 10])
         func overflow(alternate: Int) async {
             let result = await #expect(
-                processExitsWith: alternate == 0 ? .signal(SIGSEGV) : unrecoveredFault,
+                processExitsWith: .signal(SIGSEGV),
                 observing: [\.standardErrorContent]
             ) { [alternate = alternate as Int] in
                 startWatchdog()
@@ -354,7 +355,7 @@ extension EngineTests {
 
         @Test(
             "C38 the process dies at the instruction that touched null",
-            .enabled(if: !isSanitized, "a sanitizer puts a handler of its own before"), arguments: [0, 1])
+            withoutSanitizer, arguments: [0, 1])
         func nullSite(isWrite: Int) async {
             await #expect(processExitsWith: .success) { [isWrite = isWrite as Int] in
                 startWatchdog()
@@ -373,7 +374,7 @@ extension EngineTests {
         @Test("a jump into a mapping ends the process, loads nothing", arguments: [false, true])
         func jump(isLoaded: Bool) async {
             let result = await #expect(
-                processExitsWith: unrecoveredFault, observing: [\.standardErrorContent]
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
             ) { [isLoaded = isLoaded as Bool] in
                 startWatchdog()
                 let file = MemoryFile()
@@ -389,7 +390,9 @@ extension EngineTests {
 
         // MARK: Signal handlers that touch mapped memory
 
-        @Test("C45 a signal handler touches an absent block while its thread waits for another")
+        @Test(
+            "C45 a signal handler touches an absent block while its thread waits for another",
+            withoutThreadSanitizer)
         func handlerFaults() async {
             await #expect(processExitsWith: .success) {
                 startWatchdog()
@@ -414,7 +417,9 @@ extension EngineTests {
             }
         }
 
-        @Test("C45 signal handlers touch absent blocks all the time, and so does the thread they interrupt")
+        @Test(
+            "C45 signal handlers touch absent blocks all the time, and so does the thread they interrupt",
+            withoutThreadSanitizer)
         func manySignals() async {
             await #expect(processExitsWith: .success) {
                 startWatchdog()
@@ -447,7 +452,7 @@ extension EngineTests {
         @Test("memory touched under the engine's lock ends the process with a message, not in a hang")
         func underLock() async {
             let result = await #expect(
-                processExitsWith: unrecoveredFault, observing: [\.standardErrorContent]
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
             ) {
                 startWatchdog()
                 let handle = try FileHandle(MemoryFile())

@@ -144,7 +144,7 @@ extension EngineTests {
             #expect(handle.byte(0) == 0)
         }
 
-        @Test("C7 blocks far from the start do not share memory")
+        @Test("C7 blocks far from the start do not share memory", withoutThreadSanitizer)
         func farBlocks() throws {
             let file = MemoryFile(blockSize: 2 << 20)
             let handle = try FileHandle(file, reserving: 16 << 40)

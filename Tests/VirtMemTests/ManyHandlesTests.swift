@@ -6,7 +6,9 @@ import Testing
 extension EngineTests {
     /// What one fault or call does must not grow with what is open besides.
     @Suite struct ManyHandlesTests {
-        @Test("J3 J4 10,000 handles, 10 TiB of addresses: each fault finds its handle and its block")
+        @Test(
+            "J3 J4 10,000 handles, 10 TiB of addresses: each fault finds its handle and its block",
+            withoutThreadSanitizer)
         func tenThousand() async {
             await #expect(processExitsWith: .success) {
                 startWatchdog(seconds: 120)

@@ -225,7 +225,7 @@ extension EngineTests {
 
         @Test(
             "at the kernel's limit of mappings: an error or an eviction, and nothing is lost",
-            .enabled(if: !isSanitized, "a sanitizer ends the process when it finds no mapping for itself"))
+            withoutSanitizer)
         func kernelLimit() async {
             await #expect(processExitsWith: .success) {
                 startWatchdog(seconds: 60)

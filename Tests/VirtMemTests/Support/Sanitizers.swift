@@ -1,9 +1,11 @@
 import Foundation
 import Testing
 
-/// Whether the tests run under AddressSanitizer or ThreadSanitizer: `Scripts/sanitize` says so.
-let isSanitized = ProcessInfo.processInfo.environment["ZBIGDB_SANITIZER"] != nil
+/// The sanitizer the tests run under; `Scripts/sanitize` says so. Some tests need what it takes away.
+private let sanitizer = ProcessInfo.processInfo.environment["ZBIGDB_SANITIZER"]
 
-/// How a fault that nobody serves ends the process. A sanitizer installs a handler
-/// before ours, which reports the fault and exits with a code of its own.
-var unrecoveredFault: ExitTest.Condition { isSanitized ? .failure : .signal(SIGSEGV) }
+/// Not where a sanitizer needs kernel mappings, or a handler, of its own.
+let withoutSanitizer = ConditionTrait.enabled(if: sanitizer == nil, "not under a sanitizer")
+
+/// Not where signals are held back and masks are changed, or addresses are few.
+let withoutThreadSanitizer = ConditionTrait.enabled(if: sanitizer != "thread", "not under ThreadSanitizer")
