@@ -15,7 +15,7 @@ internal import VirtMem
 public struct ArrayView<Element: ArrayElement> {
     /// The array it shows.
     public let array: BigArray
-    /// Where its elements lie, from ``base``.
+    /// Where its elements lie, from the start of the array's memory.
     public let layout: StridedLayout
 
     private let window: WindowKeeper

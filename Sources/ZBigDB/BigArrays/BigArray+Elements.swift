@@ -6,8 +6,10 @@ internal import VirtMem
 extension BigArray {
     /// Runs `body` with bytes of the array as they lie in memory.
     ///
-    /// - Parameter range: bytes from the start of the array; nil for all of it.
-    /// - Throws: ``VirtMemError/loadFailed(file:block:cause:)``, ``ArrayError/layoutOutOfBounds(reason:)``.
+    /// - Parameters:
+    ///   - range: bytes from the start of the array; nil for all of it.
+    ///   - body: gets the bytes, which are valid during the call.
+    /// - Throws: `VirtMemError.loadFailed`, ``ArrayError/layoutOutOfBounds(reason:)``.
     public func withUnsafeBytes<R>(
         of range: Range<Int>? = nil, _ body: (UnsafeRawBufferPointer) throws -> R
     ) throws -> R {

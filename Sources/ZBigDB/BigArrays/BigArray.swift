@@ -26,7 +26,11 @@ public final class BigArray: PersistentObject {
 
     /// A new array of zeros. Add it to a database before touching its elements.
     ///
-    /// - Parameter blockSize: bytes in a block: what is loaded and stored as a whole.
+    /// - Parameters:
+    ///   - shape: the length of each axis.
+    ///   - dtype: the type of the elements.
+    ///   - order: which axis varies fastest.
+    ///   - blockSize: bytes in a block: what is loaded and stored as a whole.
     /// - Throws: ``ArrayError/invalidShape(_:reason:)``, ``ArrayError/sizeOverflow(shape:itemSize:)``.
     public init(shape: [Int], dtype: DType, order: Order = .c, blockSize: Int = 2 << 20) throws(ArrayError) {
         try ArrayShape.check(shape)
@@ -132,7 +136,7 @@ public final class BigArray: PersistentObject {
     /// Larger: the new part reads as zeros, and nothing is stored for it. Smaller:
     /// what is cut off is gone, and reads as zeros if the array grows again.
     ///
-    /// - Throws: ``ArrayError``, ``VirtMemError/outOfReservation(file:bytes:reserved:)``, ``StorageError``.
+    /// - Throws: ``ArrayError``, `VirtMemError.outOfReservation`, ``StorageError``.
     /// - Complexity: O(1) to grow, O(blocks cut off) to shrink.
     public func resize(_ newShape: [Int]) throws {
         try activate()

@@ -45,7 +45,7 @@ public final class ZBigFile: PersistentObject {
 
     /// The mapped memory of this file, opened at first use, reaching at least `bytes` bytes.
     ///
-    /// - Throws: ``VirtMemError/outOfReservation(file:bytes:reserved:)`` if it is open with
+    /// - Throws: `VirtMemError.outOfReservation` if it is open with
     ///   less, ``DatabaseError/notAdded(name:)``.
     func memory(reaching bytes: Int) throws -> FileHandle {
         if let handle {

@@ -25,7 +25,7 @@ extension Connection: DataManager {
 
     /// Stores dirty blocks and serialises changed objects.
     ///
-    /// - Throws: ``VirtMemError/storeFailed(file:block:cause:)``, ``StorageError``.
+    /// - Throws: `VirtMemError.storeFailed`, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
         let writer = try storage.makeBlockWriter()
         commit.writer = writer

@@ -51,7 +51,9 @@ extension Database {
 
     /// The transactions log, newest first.
     ///
-    /// - Parameter before: only transactions before this one.
+    /// - Parameters:
+    ///   - before: only transactions before this one.
+    ///   - limit: how many at most.
     public func transactions(before: TID? = nil, limit: Int) throws -> [TransactionRecord] {
         try openStorage().openSnapshot().transactions(before: before, limit: limit)
     }
