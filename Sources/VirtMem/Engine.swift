@@ -1,4 +1,5 @@
 internal import CVirtMem
+internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -41,9 +42,14 @@ final class Engine: Sendable {
     func locked<R: Sendable, E: Error>(_ body: (inout EngineState) throws(E) -> R) throws(E) -> R {
         let (result, frames, waiters) = v.withLock { state -> (Result<R, E>, [RAMPool.Frame], [Waiter]) in
             let result = Result<R, E> { () throws(E) in try body(&state) }
-            return (result, state.takeDroppedFrames(), state.takeWoken())
+            let frames = state.takeDroppedFrames()
+            for frame in frames { pool.bytesOnTheirWay.add(frame.size, ordering: .sequentiallyConsistent) }
+            return (result, frames, state.takeWoken())
         }
-        for frame in frames { pool.release(frame) }
+        for frame in frames {
+            pool.release(frame)
+            pool.bytesOnTheirWay.subtract(frame.size, ordering: .sequentiallyConsistent)
+        }
         for waiter in waiters { waiter.wake() }
         return try result.get()
     }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Finds the content of a ticket's blocks: the part of loading that runs
 /// without V, and may take as long as the backend needs.
 extension Engine {
@@ -6,8 +8,10 @@ extension Engine {
     @discardableResult
     func load(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
         let contents: [LoadedContent]
+        var filled = 0
+        defer { pool.bytesOnTheirWay.subtract(filled, ordering: .sequentiallyConsistent) }
         do throws(VirtMemError) {
-            contents = try self.contents(of: ticket)
+            contents = try self.contents(of: ticket, &filled)
         } catch {
             locked { $0.fail(ticket) }
             throw error
@@ -27,7 +31,9 @@ extension Engine {
         readAhead.start()
     }
 
-    private func contents(of ticket: LoadTicket) throws(VirtMemError) -> [LoadedContent] {
+    /// Adds the bytes of frames it fills to `filled`.
+    private func contents(of ticket: LoadTicket, _ filled: inout Int) throws(VirtMemError) -> [LoadedContent]
+    {
         let file = ticket.file
         let sources = try self.sources(of: ticket)
         // Nobody may wait for the blocks taken along while `loadblk` runs: it can take
@@ -50,7 +56,8 @@ extension Engine {
             case .load where !isDemanded, .loadShared where !isDemanded: contents.append(.skipped)
             case .load, .loadShared:
                 do throws(VirtMemError) {
-                    contents.append(.frame(try frame(file, ticket.blocks.lowerBound + index, source)))
+                    let block = ticket.blocks.lowerBound + index
+                    contents.append(.frame(try frame(file, block, source, &filled)))
                 } catch {
                     for case .frame(let frame) in contents { pool.release(frame) }
                     throw error
@@ -82,27 +89,46 @@ extension Engine {
     }
 
     /// A frame with a block's content: one that another handle has, or a new one.
-    private func frame(_ file: any BigFile, _ block: Int, _ source: BlockSource) throws(VirtMemError)
-        -> RAMPool.Frame
+    private func frame(_ file: any BigFile, _ block: Int, _ source: BlockSource, _ filled: inout Int)
+        throws(VirtMemError) -> RAMPool.Frame
     {
-        guard case .loadShared(let key) = source else { return try loadFrame(file, block) }
+        guard case .loadShared(let key) = source else { return try loadFrame(file, block, &filled) }
         if let frame = pool.shared(key, size: file.blockSize) { return frame }
-        return pool.share(try loadFrame(file, block), key)
+        return pool.share(try loadFrame(file, block, &filled), key)
     }
 
-    /// Has the backend fill a frame of the RAM pool.
-    private func loadFrame(_ file: any BigFile, _ block: Int) throws(VirtMemError) -> RAMPool.Frame {
-        let size = file.blockSize
-        while case let missing = pool.usedBytes + size - pool.budget, missing > 0 {
+    /// Evicts until `size` more bytes of frames fit in the budget.
+    ///
+    /// What other threads fill or give back just now is neither evictable nor here
+    /// to stay; for its sake nobody fails, and the budget is passed for a moment.
+    private func makeRoomForFrame(_ size: Int, _ what: String, own: Int) throws(VirtMemError) {
+        var attempts = 0
+        while true {
+            // Read before the look at what can be evicted, so that nothing is missed in between.
+            let onTheirWay = pool.bytesOnTheirWay.load(ordering: .sequentiallyConsistent) - own
+            let missing = pool.usedBytes + size - pool.budget
+            if missing <= 0 { return }
             // Other loads may take what this one frees, so it looks again, as long
             // as there is anything to free.
-            if try locked({ state throws(VirtMemError) in try state.reclaimFrames(missing) }) == 0 {
+            if try locked({ state throws(VirtMemError) in try state.reclaimFrames(missing) }) > 0 { continue }
+            if pool.usedBytes + size - pool.budget <= max(onTheirWay, 0) { return }
+            attempts += 1
+            if attempts == 3 {
                 throw .outOfMemory(
-                    doing:
-                        "loading block \(block) of \(file): all \(pool.budget) bytes of the RAM pool are in use",
+                    doing: "loading \(what): all \(pool.budget) bytes of the RAM pool are in use",
                     errno: outOfMemoryCode)
             }
         }
+    }
+
+    /// Has the backend fill a frame of the RAM pool.
+    private func loadFrame(_ file: any BigFile, _ block: Int, _ filled: inout Int) throws(VirtMemError)
+        -> RAMPool.Frame
+    {
+        let size = file.blockSize
+        try makeRoomForFrame(size, "block \(block) of \(file)", own: filled)
+        pool.bytesOnTheirWay.add(size, ordering: .sequentiallyConsistent)
+        filled += size
         let frame = try pool.allocate(size)
         do {
             try unsafe pool.withBytes(of: frame) { bytes in

@@ -50,6 +50,11 @@ final class RAMPool: Sendable {
         if descriptor < 0 { throw .system(doing: "making the RAM pool", errno: -descriptor) }
     }
 
+    /// Bytes of frames on their way: being filled, so that they are not in a block
+    /// yet, or no more in a block and about to be released. They cannot be evicted, but
+    /// soon can be or need not. Counted up before they are, counted down after.
+    let bytesOnTheirWay = Atomic<Int>(0)
+
     /// Bytes in frames that are handed out.
     var usedBytes: Int { state.withLock { $0.usedBytes } }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import VirtMem
@@ -124,6 +125,41 @@ extension EngineTests {
                 try handle.rebase()
                 #expect(try handle.bytes(4)[0] == 5)
                 #expect((0..<4).map { handle.byte($0) } == [51, 52, 3, 53])
+            }
+        }
+
+        @Test("frames that other threads are filling fail nobody, and the budget is reached again")
+        func framesOnTheirWay() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let file = MemoryFile()
+                let handle = try FileHandle(file)
+                let pool = handle.engine.pool
+                pool.budget = 2 * file.blockSize
+                let gate = Gate()
+                let loading = [Gate(), Gate()]
+                file.onLoad { block in
+                    if block >= 2 { return }
+                    loading[block].open()
+                    gate.wait()
+                }
+                let readers = (0..<2).map { block in Worker { _ = handle.byte(block) } }
+                for door in loading { #expect(door.wait()) }
+                // Both frames are taken, and neither is in a block that could be evicted.
+                #expect(try handle.bytes(2)[0] == 0)
+                #expect(handle.byte(3) == 0)
+                gate.open()
+                for reader in readers { #expect(reader.join()) }
+                _ = try handle.bytes(4)
+                #expect(pool.usedBytes == 2 * file.blockSize)
+                // What one access itself fills does not count as on its way.
+                #expect {
+                    try handle.withUnsafeBytes(of: 0..<(5 * file.blockSize)) { _ in }
+                } throws: { error in
+                    guard case VirtMemError.outOfMemory = error else { return false }
+                    return true
+                }
+                #expect(pool.bytesOnTheirWay.load(ordering: .relaxed) == 0)
             }
         }
 
