@@ -60,6 +60,18 @@ enum Mapping {
         return unsafe result == MAP_FAILED ? lastErrno() : 0
     }
 
+    /// Shows zeros in memory of its own, in large pages where it can. Returns 0 or an errno.
+    static func mapZeros(_ address: UnsafeMutableRawPointer, _ length: Int, _ protection: Int32) -> Int32 {
+        let flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | MAP_ANONYMOUS
+        let result = unsafe mmap(address, length, protection, flags, -1, 0)
+        if unsafe result == MAP_FAILED { return lastErrno() }
+        #if os(Linux)
+            // A hint: without it the pages are small.
+            _ = unsafe madvise(address, length, MADV_HUGEPAGE)
+        #endif
+        return 0
+    }
+
     /// Makes the addresses inaccessible but keeps them reserved. Returns 0 or an errno.
     static func unmap(_ address: UnsafeMutableRawPointer, _ length: Int) -> Int32 {
         let flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | MAP_ANONYMOUS

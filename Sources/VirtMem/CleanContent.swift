@@ -9,7 +9,7 @@ struct CleanContent {
 
     init(_ content: LoadedContent, pool: Int32) {
         switch content {
-        case .hole, .skipped: extents = []
+        case .hole, .zeros, .skipped: extents = []
         case .extents(let list): extents = list
         case .frame(let frame):
             extents = [FileExtent(descriptor: pool, fileOffset: frame.offset, length: frame.size)]

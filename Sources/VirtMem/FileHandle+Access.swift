@@ -35,6 +35,8 @@ extension FileHandle {
         try check(bytes)
         if bytes.isEmpty { return 0..<0 }
         let all = (bytes.lowerBound / blockSize)..<((bytes.upperBound - 1) / blockSize + 1)
+        let firstFilled = (bytes.lowerBound + blockSize - 1) / blockSize
+        let filled = firstFilled..<max(firstFilled, bytes.upperBound / blockSize)
         var next = all.lowerBound
         do throws(VirtMemError) {
             while next < all.upperBound {
@@ -53,7 +55,9 @@ extension FileHandle {
                 case .ready: break
                 case .gone: throw .closed(file: name)
                 case .wait: event.wait()
-                case .load(let ticket): next = try engine.load(ticket)
+                case .load(var ticket):
+                    if access == .write { ticket.filled = filled }
+                    next = try engine.load(ticket)
                 }
             }
         } catch {

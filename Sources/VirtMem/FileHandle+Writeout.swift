@@ -140,11 +140,13 @@ extension FileHandle {
     private func changedPages(_ number: Int, _ address: UnsafeMutableRawPointer) throws(VirtMemError)
         -> PageSet
     {
-        if let written = unsafe engine.pageMap.writtenPages(address, blockSize) { return written }
         let clean = engine.locked { state -> LoadedContent? in
             guard let block = state.handles[id]?.blocks[number], !block.isDetached else { return nil }
             return block.clean
         }
+        let written = unsafe engine.pageMap.writtenPages(address, blockSize)
+        // Memory of its own is there as a whole: what is still zero was not changed.
+        if case .zeros? = clean {} else if let written { return written }
         // What a detached block would have to be compared with is not mapped anywhere.
         guard let clean else { return .all(pageCount: blockSize / systemPageSize) }
         let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)

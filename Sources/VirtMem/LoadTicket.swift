@@ -17,11 +17,16 @@ struct LoadTicket: Sendable {
     let isSequential: Bool
     /// Where the first block lies.
     let address: UInt
+    /// Blocks of which every byte is going to be written, as far as one can tell.
+    var filled = 0..<0
 }
 
 /// What to show for a block of a ticket.
 enum LoadedContent: Sendable {
     case hole
+    /// A hole that is about to be filled: memory of its own from the start, in
+    /// large pages, instead of a copy of the file of zeros page by page.
+    case zeros
     case extents([FileExtent])
     case frame(RAMPool.Frame)
     /// A block that was only taken along, and would need a copy: leave it absent.

@@ -51,7 +51,9 @@ extension Engine {
         for (index, source) in sources.enumerated() {
             let isDemanded = ticket.demanded.contains(ticket.blocks.lowerBound + index)
             switch source {
-            case .hole: contents.append(isDemanded ? .hole : .skipped)
+            case .hole:
+                let isFilled = ticket.filled.contains(ticket.blocks.lowerBound + index)
+                contents.append(!isDemanded ? .skipped : isFilled ? .zeros : .hole)
             case .extents(let extents): contents.append(.extents(extents))
             case .load where !isDemanded, .loadShared where !isDemanded: contents.append(.skipped)
             case .load, .loadShared:

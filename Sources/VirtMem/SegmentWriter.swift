@@ -16,6 +16,9 @@ struct SegmentWriter {
         }
     }
 
+    /// In place of a descriptor: memory without a file.
+    private static let anonymous: Int32 = -1
+
     private let zero: Int32
     private var segments: [Segment] = unsafe []
     /// Kernel mappings that all of it makes.
@@ -34,6 +37,8 @@ struct SegmentWriter {
             break
         case .hole:
             unsafe append(address, size, zero, 0, isZero: true)
+        case .zeros:
+            unsafe append(address, size, Self.anonymous, 0, isZero: true)
         case .frame(let frame):
             unsafe append(address, size, pool, frame.offset, isZero: false)
         case .extents(let extents):
@@ -73,8 +78,10 @@ struct SegmentWriter {
     func map(_ protection: Int32) -> Int32 {
         for index in 0..<areas {
             let segment = unsafe segments[index]
-            let code = unsafe Mapping.map(
-                segment.address, segment.length, protection, segment.descriptor, segment.offset)
+            let code =
+                unsafe segment.descriptor == Self.anonymous
+                ? Mapping.mapZeros(segment.address, segment.length, protection)
+                : Mapping.map(segment.address, segment.length, protection, segment.descriptor, segment.offset)
             if code != 0 { return code }
         }
         return 0

@@ -12,7 +12,6 @@ struct Runner {
         for _ in 0..<setup.repeats {
             for system in workload.systems {
                 if workload == .create { removeFiles() }
-                if workload == .create { warmMemory() }
                 if setup.isCold { dropPageCache() } else if workload.needsData { warm(system) }
                 all += try runChild(workload, system)
             }
@@ -30,7 +29,10 @@ struct Runner {
         }
         return order.compactMap { key in
             let sorted = (groups[key] ?? []).sorted { $0.seconds < $1.seconds }
-            return sorted.isEmpty ? nil : sorted[sorted.count / 2]
+            guard var median = sorted.isEmpty ? nil : sorted[sorted.count / 2] else { return nil }
+            // On a shared machine the best run says what the code takes, the median what it got.
+            median.extra["best_seconds"] = .number(sorted[0].seconds)
+            return median
         }
     }
 
@@ -60,17 +62,6 @@ struct Runner {
         defer { close(fd) }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while read(fd, &buffer, buffer.count) > 0 {}
-    }
-
-    /// Has the machine back enough memory with real pages. A virtual machine may
-    /// have given free memory back to its host, and whoever runs after a pause
-    /// would pay for fetching it.
-    private func warmMemory() {
-        let bytes = min(3 * setup.bytes, Int(ProcessInfo.processInfo.physicalMemory / 2))
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE
-        if let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, Int32(flags), -1, 0), base != MAP_FAILED {
-            munmap(base, bytes)
-        }
     }
 
     private func dropPageCache() {

@@ -45,42 +45,45 @@ final class LMDBBlockWriter: BlockWriter {
     init(_ storage: LMDBStorage) { self.storage = storage }
 
     func store(_ block: NewBlock) throws(StorageError) {
-        let header = unsafe Self.header(of: block)
         let key = unsafe RecordKey(block.oid, block: block.number)
         let base = unsafe block.base
-        guard let header else {
-            if base != nil {
-                state.withLock {
-                    $0.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
-                }
-            }
+        guard let builder = unsafe BlockRecordBuilder(block) else {
+            if base != nil { append(StoredBlockWrite(key: key, base: base, descriptor: nil)) }
             return
         }
-        let payload = unsafe UnsafeRawBufferPointer(rebasing: block.bytes[0..<header.payloadSize])
-        let address = UInt(bitPattern: payload.baseAddress)
-        let count = payload.count
-        try state.withLock { state in
-            Result { () throws(StorageError) in
-                let payload = unsafe UnsafeRawBufferPointer(
-                    start: UnsafeRawPointer(bitPattern: address), count: count)
-                if !state.isBulk, state.keptBytes + count <= Self.mostKeptBytes {
-                    let record = unsafe header.encoded() + payload
-                    let position = state.contents.writes.count
-                    state.contents.kept.append(Kept(header: header, record: record, position: position))
-                    state.keptBytes += record.count
-                    state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
-                    return
-                }
+        if try keep(builder, key, base) { return }
+        let (id, header) = try state.withLock { state in
+            Result { () throws(StorageError) -> (BlockID, ZBlkHeader) in
                 if !state.isBulk { try moveKept(&state) }
-                let id = unsafe try put(&state, header.payloadOffset + count) { target in
-                    unsafe target.copyBytes(from: header.encoded())
-                    let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: target[header.payloadOffset...])
-                    unsafe rest.copyMemory(from: payload)
-                }
-                let descriptor = header.descriptor(id)
-                state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: descriptor))
+                return unsafe try put(&state, builder.size) { unsafe builder.build(in: $0) }
             }
         }.get()
+        append(StoredBlockWrite(key: key, base: base, descriptor: header.descriptor(id)))
+    }
+
+    private func append(_ write: StoredBlockWrite) { state.withLock { $0.contents.writes.append(write) } }
+
+    /// Keeps a block in memory, as long as few are kept; false if it must be written.
+    private func keep(_ builder: BlockRecordBuilder, _ key: RecordKey, _ base: TID?) throws(StorageError)
+        -> Bool
+    {
+        let size = builder.size
+        guard state.withLock({ !$0.isBulk && $0.keptBytes + size <= Self.mostKeptBytes }) else {
+            return false
+        }
+        var header: ZBlkHeader?
+        let record = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            header = unsafe builder.build(in: UnsafeMutableRawBufferPointer(buffer))
+            count = size
+        }
+        guard let header else { return false }
+        state.withLock { state in
+            state.contents.kept.append(
+                Kept(header: header, record: record, position: state.contents.writes.count))
+            state.keptBytes += size
+            state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
+        }
+        return true
     }
 
     func flush() throws(StorageError) {
@@ -113,27 +116,10 @@ final class LMDBBlockWriter: BlockWriter {
         }
     }
 
-    /// The header of a block: trailing zero pages left out; nil for a block of zeros.
-    private static func header(of block: NewBlock) -> ZBlkHeader? {
-        let bytes = unsafe block.bytes
-        var pages = bytes.count / systemPageSize
-        while pages > 0 {
-            let range = ((pages - 1) * systemPageSize)..<(pages * systemPageSize)
-            guard unsafe CRC32C.isZero(UnsafeRawBufferPointer(rebasing: bytes[range])) else { break }
-            pages -= 1
-        }
-        if pages == 0 { return nil }
-        let stored = unsafe UnsafeRawBufferPointer(rebasing: bytes[0..<(pages * systemPageSize)])
-        return unsafe ZBlkHeader(
-            kind: .full, pageSize: systemPageSize, pagesPerBlock: bytes.count / systemPageSize, blockCount: 1,
-            oid: block.oid, firstBlock: block.number,
-            checksums: CRC32C.pages(stored, pageSize: systemPageSize))
-    }
-
     private func moveKept(_ state: inout State) throws(StorageError) {
         state.isBulk = true
         for kept in state.contents.kept {
-            let id = unsafe try put(&state, kept.record.count) { unsafe $0.copyBytes(from: kept.record) }
+            let (id, _) = unsafe try put(&state, kept.record.count) { unsafe $0.copyBytes(from: kept.record) }
             let write = state.contents.writes[kept.position]
             state.contents.writes[kept.position] = StoredBlockWrite(
                 key: write.key, base: write.base,
@@ -144,8 +130,8 @@ final class LMDBBlockWriter: BlockWriter {
     }
 
     /// Writes one record into the open batch, beginning or ending a batch as needed.
-    private func put(_ state: inout State, _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void)
-        throws(StorageError) -> BlockID
+    private func put<R>(_ state: inout State, _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> R)
+        throws(StorageError) -> (BlockID, R)
     {
         if state.openBytes > 0, state.openBytes + size > Self.batchBytes { try commitBatch(&state) }
         let format = storage.format
@@ -166,10 +152,10 @@ final class LMDBBlockWriter: BlockWriter {
                 rawValue: try unsafe transaction.take(1, from: format.meta, FileFormat.MetaKey.nextBlock))
             try unsafe transaction.put(format.pending, owner.key(id), [])
             let target = try unsafe transaction.reserve(format.blocks, id.rawValue.bigEndianBytes, size)
-            unsafe fill(target)
+            let result = unsafe fill(target)
             state.openBytes += size
             state.openIDs.append(id)
-            return id
+            return (id, result)
         } catch {
             abandonBatch(&state)
             throw storage.environment.final(error)
