@@ -8,9 +8,11 @@ struct Runner {
     func run(_ workload: Workload) throws -> [Measurement] {
         if workload.needsData { try makeData() }
         var all: [Measurement] = []
-        // Systems take turns, so that a slow spell of the machine hits all of them.
-        for _ in 0..<setup.repeats {
-            for system in workload.systems {
+        // Systems take turns, so that a slow spell of the machine hits all of them, and
+        // the order changes, because what one leaves behind in memory serves the next.
+        for round in 0..<setup.repeats {
+            let start = round % workload.systems.count
+            for system in workload.systems[start...] + workload.systems[..<start] {
                 if workload == .create { removeFiles() }
                 if setup.isCold { dropPageCache() } else if workload.needsData { warm(system) }
                 all += try runChild(workload, system)
