@@ -10,8 +10,9 @@ internal import VirtMem
 final class LMDBBlockWriter: BlockWriter {
     /// Kept in memory up to this many bytes.
     static let mostKeptBytes = 8 << 20
-    /// Moved in transactions of about this many bytes.
-    static let batchBytes = 64 << 20
+    /// Moved in transactions of about this many bytes. Small, because LMDB takes fresh
+    /// memory for each of them, and that costs more than the flushes saved.
+    static let batchBytes = 16 << 20
 
     /// A block record, header and payload, still without an id.
     struct Kept: Sendable {
