@@ -144,9 +144,10 @@ struct ArrayHandleTests {
 
     @Test("E49 a view that is touched after the close stops the process with a message, not silently")
     func closedView() async throws {
+        let folder = try TemporaryFolder()
         let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-            let temporary = try TemporaryDatabase()
-            let connection = try temporary.database.connect()
+            [path = folder.file() as String] in
+            let connection = try Database(path, create: true, configuration: .small).connect()
             let array = try connection.createArray("a", shape: [100], of: UInt8.self)
             try connection.commit()
             let view = try array.view(as: UInt8.self)
@@ -157,6 +158,7 @@ struct ArrayHandleTests {
         let message = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
         #expect(message.contains("array file"))
         #expect(message.contains("connection is closed"))
+        withExtendedLifetime(folder) {}
     }
 
     @Test("E50 what a commit keeps in memory is bounded, whatever it stores")
