@@ -27,6 +27,15 @@ struct ByteWriter {
     }
 
     mutating func string(_ value: String) { counted(Array(value.utf8)) }
+
+    /// Pairs of strings, in the order of their names.
+    mutating func pairs(_ value: [String: String]) {
+        number(UInt64(value.count))
+        for (name, value) in value.sorted(by: { $0.key < $1.key }) {
+            string(name)
+            string(value)
+        }
+    }
 }
 
 /// Reads what ``ByteWriter`` wrote. Every read is checked; damaged input throws.
@@ -88,5 +97,14 @@ struct ByteReader {
     mutating func string() throws(Malformed) -> String {
         guard let text = String(validating: try counted(), as: UTF8.self) else { throw Malformed() }
         return text
+    }
+
+    mutating func pairs() throws(Malformed) -> [String: String] {
+        var pairs: [String: String] = [:]
+        for _ in 0..<(try count()) {
+            let name = try string()
+            pairs[name] = try string()
+        }
+        return pairs
     }
 }

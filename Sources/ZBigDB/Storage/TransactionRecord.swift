@@ -25,11 +25,7 @@ public struct TransactionRecord: Sendable, Equatable {
         writer.raw(id.bytes)
         writer.string(user)
         writer.string(note)
-        writer.number(UInt64(metadata.count))
-        for (name, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            writer.string(name)
-            writer.string(value)
-        }
+        writer.pairs(metadata)
         changes.encode(into: &writer)
         return writer.bytes
     }
@@ -43,12 +39,7 @@ public struct TransactionRecord: Sendable, Equatable {
         self.id = id
         user = try reader.string()
         note = try reader.string()
-        var metadata: [String: String] = [:]
-        for _ in 0..<(try reader.count()) {
-            let name = try reader.string()
-            metadata[name] = try reader.string()
-        }
-        self.metadata = metadata
+        metadata = try reader.pairs()
         changes = try ChangeSet(decoding: &reader)
     }
 

@@ -1,6 +1,6 @@
 /// A value as Python source text writes it: the part of the language in which
 /// `.npy` headers and NumPy's type descriptions are written.
-indirect enum PythonLiteral: Hashable, Sendable {
+package indirect enum PythonLiteral: Hashable, Sendable {
     case none
     case bool(Bool)
     case int(Int)
@@ -10,7 +10,7 @@ indirect enum PythonLiteral: Hashable, Sendable {
     case dictionary([Entry])
 
     /// One key of a dictionary with its value.
-    struct Entry: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
         let key: PythonLiteral
         let value: PythonLiteral
     }
@@ -34,7 +34,7 @@ indirect enum PythonLiteral: Hashable, Sendable {
     }
 
     /// A string in quotes, with escapes where Python's `repr` writes them.
-    private static func quoted(_ value: String) -> String {
+    package static func quoted(_ value: String) -> String {
         let scalars = value.unicodeScalars
         let quote: Unicode.Scalar = scalars.contains("'") && !scalars.contains("\"") ? "\"" : "'"
         var result = String.UnicodeScalarView([quote])

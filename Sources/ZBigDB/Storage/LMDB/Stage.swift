@@ -11,11 +11,7 @@ struct Stage: Sendable {
         var writer = ByteWriter()
         writer.string(user)
         writer.string(note)
-        writer.number(UInt64(metadata.count))
-        for (name, value) in metadata {
-            writer.string(name)
-            writer.string(value)
-        }
+        writer.pairs(metadata)
         writer.number(UInt64(writes.count))
         for write in writes {
             writer.integer(write.key.oid.rawValue)
@@ -32,12 +28,7 @@ extension Stage {
         self.id = id
         user = try reader.string()
         note = try reader.string()
-        var metadata: [String: String] = [:]
-        for _ in 0..<(try reader.count()) {
-            let name = try reader.string()
-            metadata[name] = try reader.string()
-        }
-        self.metadata = metadata
+        metadata = try reader.pairs()
         var writes: [RecordWrite] = []
         for _ in 0..<(try reader.count()) {
             let key = RecordKey(OID(rawValue: try reader.integer()), try reader.counted())
