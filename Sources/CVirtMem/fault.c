@@ -112,6 +112,18 @@ static void chain(int signal_number, siginfo_t *info, void *context, int from_ha
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// How often a thread looks for its answer before it sleeps: some 10 us, and
+// not at all where nobody else could give the answer meanwhile.
+static int spins;
+
 // Hands a fault to a service thread and waits for its reply.
 static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
     cvirtmem_fault fault = {.address = address, .region = region, .kind = kind, .reply = CVIRTMEM_WAITING};
@@ -128,6 +140,8 @@ static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
         return CVIRTMEM_FATAL;
     }
     uint32_t reply;
+    // Most answers come within microseconds, and waking from a sleep takes longer.
+    for (int i = 0; i < spins && cvirtmem_load(&fault.reply) == CVIRTMEM_WAITING; i++) relax();
     while ((reply = cvirtmem_load(&fault.reply)) == CVIRTMEM_WAITING)
         cvirtmem_wait(&fault.reply, CVIRTMEM_WAITING);
     return reply;
@@ -194,6 +208,7 @@ static int install_for(int signal_number, struct previous *previous) {
 static int install_once(void) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC)) return errno;
+    spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 500 : 0;
     queue_read = ends[0];
     queue_write = ends[1];
     pthread_atfork(NULL, NULL, after_fork_in_child);
