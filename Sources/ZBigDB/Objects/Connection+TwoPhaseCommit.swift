@@ -19,7 +19,6 @@ extension Connection: DataManager {
     /// Nothing to do yet.
     public func tpcBegin(_ transaction: Transaction) throws {
         commit.request = nil
-        commit.hasStored = false
         commit.committedTID = nil
     }
 
@@ -34,7 +33,6 @@ extension Connection: DataManager {
         }
         // Others write between here and the vote, and so may we: numbers of new objects.
         try writer.flush()
-        commit.hasStored = true
         var builder = CommitBuilder(connection: self)
         for file in openFiles.values { try file.collectDrops(&builder) }
         // Serialising finds new objects, which are appended and serialised in turn.

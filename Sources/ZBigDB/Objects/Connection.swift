@@ -43,7 +43,6 @@ public final class Connection {
         var writer: (any BlockWriter)?
         var prepared: (any PreparedCommit)?
         var committedTID: TID?
-        var hasStored = false
     }
 
     init(_ database: Database, _ storage: any RecordStorage, _ manager: TransactionManager, number: Int)

@@ -265,12 +265,6 @@ final class LMDBEnvironment: Sendable {
         return status.f_bavail * status.f_frsize < 1 << 20
     }
 
-    /// Flushes what durability levels below full have not.
-    func sync() throws(StorageError) {
-        if options.isReadOnly { return }
-        let code = unsafe mdb_env_sync(env, 1)
-        if code != 0 { throw LMDBCode.error(code, path, "flushing") }
-    }
 }
 
 /// The files this process has open, by device and inode: LMDB must not open
