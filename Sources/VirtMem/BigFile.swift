@@ -19,6 +19,14 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
     /// write-protected for the time of the call, and must not be kept.
     func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws
 
+    /// Says what comes next: a run of dirty blocks, at most 64, and how many pages
+    /// of each were changed, so that room can be made for all of them together.
+    ///
+    /// Called right before the `storeblk` calls of the run. Blocks with 0 changed
+    /// pages get no such call, nor do those after one that failed. The default does
+    /// nothing.
+    func willStore(_ blks: Range<Int>, changedPages: [Int])
+
     /// Where the clean content of each block of `blks` can be mapped from.
     ///
     /// The answer holds for the backend's current snapshot. The default sends
@@ -27,6 +35,9 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
 }
 
 extension BigFile {
+    /// Nothing to prepare.
+    public func willStore(_ blks: Range<Int>, changedPages: [Int]) {}
+
     /// No zero-copy: every block is loaded into memory of the engine.
     public func sources(of blks: Range<Int>) throws -> [BlockSource] {
         Array(repeating: .load, count: blks.count)

@@ -3,9 +3,10 @@
 extension FileHandle {
     /// Stores the dirty blocks, marks them clean, or both.
     ///
-    /// `.store` calls ``BigFile/storeblk(_:bytes:changed:)`` for each dirty block
-    /// in ascending order with the engine's lock released; the blocks stay dirty
-    /// and writable. `.markStored` turns them clean without calling anybody; after
+    /// `.store` calls ``BigFile/storeblk(_:bytes:changed:)`` for each changed block
+    /// in ascending order with the engine's lock released, and before that
+    /// ``BigFile/willStore(_:changedPages:)`` for each run of them; the blocks stay
+    /// dirty and writable. `.markStored` turns them clean without calling anybody; after
     /// a `.store`, blocks written to since keep their change and stay dirty. While
     /// it runs, a change through this handle is refused, as are discard,
     /// invalidation and another writeout (behaviours C18 to C27, D11 to D16).
@@ -33,18 +34,10 @@ extension FileHandle {
             try state.beginWriteout(try state.handle(id, name))
         }
         var failure: VirtMemError?
-        for number in numbers {
-            do throws(VirtMemError) {
-                try store(number)
-            } catch {
-                failure = error
-                break
-            }
-            engine.locked { state in
-                guard let handle = state.handles[id] else { return }
-                state.stored(handle, number)
-                if flags.contains(.markStored) { state.markStored(handle, [number]) }
-            }
+        do throws(VirtMemError) {
+            for run in HandleState.runs(numbers, ofAtMost: 64) { try store(run, flags) }
+        } catch {
+            failure = error
         }
         engine.locked { state in
             guard let handle = state.handles[id] else { return }
@@ -123,11 +116,26 @@ extension FileHandle {
         }
     }
 
-    private func store(_ number: Int) throws(VirtMemError) {
-        let address = unsafe baseAddress + number * blockSize
-        let changed = unsafe try changedPages(number, address)
-        if changed.isEmpty { return }
-        let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
+    /// Stores neighbouring dirty blocks.
+    private func store(_ run: Range<Int>, _ flags: WriteoutFlags) throws(VirtMemError) {
+        var changed: [PageSet] = []
+        for number in run {
+            changed.append(try unsafe changedPages(number, baseAddress + number * blockSize))
+        }
+        inCallback("willStore") { file.willStore(run, changedPages: changed.map(\.count)) }
+        for (number, pages) in zip(run, changed) {
+            if !pages.isEmpty { try store(number, pages) }
+            engine.locked { state in
+                guard let handle = state.handles[id] else { return }
+                state.stored(handle, number)
+                if flags.contains(.markStored) { state.markStored(handle, [number]) }
+            }
+        }
+    }
+
+    private func store(_ number: Int, _ changed: PageSet) throws(VirtMemError) {
+        let bytes = unsafe UnsafeRawBufferPointer(
+            start: baseAddress + number * blockSize, count: blockSize)
         do {
             try inCallback("storeblk") { try unsafe file.storeblk(number, bytes: bytes, changed: changed) }
         } catch {

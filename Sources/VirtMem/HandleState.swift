@@ -53,11 +53,11 @@ final class HandleState {
 
     func address(of block: Int) -> UnsafeMutableRawPointer { unsafe range.base + block * blockSize }
 
-    /// Runs of adjacent numbers in ascending `numbers`.
-    static func runs(_ numbers: some Sequence<Int>) -> [Range<Int>] {
+    /// Runs of adjacent numbers in ascending `numbers`, cut at `limit`.
+    static func runs(_ numbers: some Sequence<Int>, ofAtMost limit: Int = .max) -> [Range<Int>] {
         var result: [Range<Int>] = []
         for number in numbers {
-            if let last = result.last, last.upperBound == number {
+            if let last = result.last, last.upperBound == number, last.count < limit {
                 result[result.count - 1] = last.lowerBound..<(number + 1)
             } else {
                 result.append(number..<(number + 1))

@@ -207,6 +207,28 @@ extension EngineTests {
             }
         }
 
+        @Test(
+            "each run of at most 64 dirty blocks is announced, with what changed in each, before it is stored"
+        )
+        func announced() throws {
+            let file = MemoryFile(blockSize: 4 * page)
+            let handle = try FileHandle(file)
+            try handle.withUnsafeMutableBytes(of: (150 * 4 * page)..<(150 * 4 * page + 1)) { _ in }
+            for block in 10..<110 { for at in 0..<(block % 4 + 1) { handle.write(1, block, at * page) } }
+            handle.write(1, 149, page)
+            handle.write(1, 200)
+            try handle.writeout(.store)
+            let pages = (10..<110).map { $0 % 4 + 1 }
+            #expect(
+                file.announced == [
+                    .init(blocks: 10..<74, changedPages: Array(pages[..<64]), storesBefore: 0),
+                    .init(blocks: 74..<110, changedPages: Array(pages[64...]), storesBefore: 64),
+                    .init(blocks: 149..<151, changedPages: [1, 0], storesBefore: 100),
+                    .init(blocks: 200..<201, changedPages: [1], storesBefore: 101),
+                ])
+            #expect(file.stores == Array(10..<110) + [149, 200])
+        }
+
         @Test("made dirty but not written: nothing is stored")
         func nothingWritten() throws {
             try handle.withUnsafeMutableBytes(of: 0..<1) { _ in }

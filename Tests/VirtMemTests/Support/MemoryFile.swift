@@ -9,11 +9,19 @@ final class MemoryFile: BigFile {
         let description: String
     }
 
+    struct Announcement: Equatable {
+        let blocks: Range<Int>
+        let changedPages: [Int]
+        let storesBefore: Int
+    }
+
     struct State {
         var blocks: [Int: [UInt8]] = [:]
         var loads: [Int] = []
         var stores: [Int] = []
         var changed: [Int: PageSet] = [:]
+        /// What `willStore` said, and how many stores there were before.
+        var announced: [Announcement] = []
         var onLoad: @Sendable (Int) throws -> Void = { _ in }
         var onStore: @Sendable (Int) throws -> Void = { _ in }
     }
@@ -44,6 +52,7 @@ final class MemoryFile: BigFile {
             state.loads = []
             state.stores = []
             state.changed = [:]
+            state.announced = []
         }
     }
 
@@ -66,6 +75,16 @@ final class MemoryFile: BigFile {
         }
         try hook(blk)
         buffer.copyBytes(from: bytes)
+    }
+
+    var announced: [Announcement] { state.withLock { $0.announced } }
+
+    func willStore(_ blks: Range<Int>, changedPages: [Int]) {
+        state.withLock { state in
+            state.announced.append(
+                Announcement(
+                    blocks: blks, changedPages: changedPages, storesBefore: state.stores.count))
+        }
     }
 
     func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws {
