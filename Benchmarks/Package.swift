@@ -15,6 +15,9 @@ let package = Package(
             name: "CLMDBBaseline", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "BenchFiles", dependencies: [.product(name: "VirtMem", package: "zbigdb")]),
+        // What a measurement is, and how it is shown: apart, so that it can be tested without measuring.
+        .target(name: "BenchReport"),
+        .testTarget(name: "BenchReportTests", dependencies: ["BenchReport"]),
         .executableTarget(
             name: "VirtMemBenchmarks",
             dependencies: [
@@ -26,7 +29,8 @@ let package = Package(
         .executableTarget(
             name: "zbigdb-bench",
             dependencies: [
-                "BenchFiles", "CKernels", "CLMDBBaseline", .product(name: "ZBigDB", package: "zbigdb"),
+                "BenchFiles", "BenchReport", "CKernels", "CLMDBBaseline",
+                .product(name: "ZBigDB", package: "zbigdb"),
                 .product(name: "VirtMem", package: "zbigdb"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
