@@ -14,7 +14,7 @@ final class RawLMDB {
         guard let env else { throw BenchError("no environment") }
         self.env = env
         try Self.check(mdb_env_set_mapsize(env, 1 << 40))
-        try Self.check(mdb_env_open(env, path, UInt32(MDB_NOSUBDIR), 0o644))
+        try Self.check(mdb_env_open(env, path, UInt32(MDB_NOSUBDIR | MDB_NOTLS), 0o644))
         try transaction(write: create) { txn in try Self.check(mdb_dbi_open(txn, nil, 0, &dbi)) }
     }
 
@@ -24,10 +24,23 @@ final class RawLMDB {
         if code != 0 { throw BenchError("LMDB: \(String(cString: mdb_strerror(code)))") }
     }
 
-    func transaction<R>(write: Bool, _ body: (OpaquePointer) throws -> R) throws -> R {
+    func begin(write: Bool) throws -> OpaquePointer {
         var txn: OpaquePointer?
         try Self.check(mdb_txn_begin(env, nil, write ? 0 : UInt32(MDB_RDONLY), &txn))
         guard let txn else { throw BenchError("no transaction") }
+        return txn
+    }
+
+    /// Moves a read transaction to the newest state.
+    func renew(_ reader: OpaquePointer) throws {
+        mdb_txn_reset(reader)
+        try Self.check(mdb_txn_renew(reader))
+    }
+
+    func abort(_ txn: OpaquePointer) { mdb_txn_abort(txn) }
+
+    func transaction<R>(write: Bool, _ body: (OpaquePointer) throws -> R) throws -> R {
+        let txn = try begin(write: write)
         let result: R
         do {
             result = try body(txn)
@@ -51,14 +64,41 @@ final class RawLMDB {
         }
     }
 
-    func get(_ txn: OpaquePointer, _ number: Int) throws -> UnsafeRawBufferPointer {
+    /// A value, or nil; valid until the transaction ends, also if the value is stored anew.
+    func find(_ txn: OpaquePointer, _ number: Int) throws -> UnsafeRawBufferPointer? {
         var key = UInt64(number).bigEndian
         return try withUnsafeMutableBytes(of: &key) { bytes in
             var mdbKey = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
             var value = MDB_val()
-            try Self.check(mdb_get(txn, dbi, &mdbKey, &value))
+            let code = mdb_get(txn, dbi, &mdbKey, &value)
+            if code == MDB_NOTFOUND { return nil }
+            try Self.check(code)
             return UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
         }
+    }
+
+    func get(_ txn: OpaquePointer, _ number: Int) throws -> UnsafeRawBufferPointer {
+        guard let value = try find(txn, number) else { throw BenchError("there is no value \(number)") }
+        return value
+    }
+
+    /// Stores a block anew, with `change` made to its bytes; a new one is zeros before.
+    func rewrite(_ txn: OpaquePointer, _ block: Int, _ change: (UnsafeMutableRawPointer) -> Void) throws {
+        let old = try find(txn, block)
+        let target = try reserve(txn, block, Self.blockBytes)
+        if let old, let source = old.baseAddress {
+            target.copyMemory(from: source, byteCount: old.count)
+        } else {
+            target.initializeMemory(as: UInt8.self, repeating: 0, count: Self.blockBytes)
+        }
+        change(target)
+    }
+
+    /// How many values there are.
+    func count(_ txn: OpaquePointer) throws -> Int {
+        var status = MDB_stat()
+        try Self.check(mdb_stat(txn, dbi, &status))
+        return status.ms_entries
     }
 
     static func create(_ path: String, count: Int, commitEvery: Int) throws {

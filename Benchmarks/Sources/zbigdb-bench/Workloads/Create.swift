@@ -1,3 +1,4 @@
+import BenchReport
 import CKernels
 import Foundation
 import ZBigDB
@@ -5,27 +6,16 @@ import ZBigDB
 /// An array of Float64 filled in order, committed every 256 MiB.
 enum Create {
     static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
-        let path: String
-        let seconds: Double
-        switch system {
-        case "plain-mmap":
-            path = setup.plainPath
-            unlink(path)
-            seconds = try timed {
-                try PlainMap.create(path, count: setup.count, commitEvery: Setup.commitBytes)
-            }.1
-        case "raw-lmdb":
-            path = setup.lmdbPath
-            unlink(path)
-            unlink(path + "-lock")
-            seconds = try timed {
+        let path = setup.path(of: system)
+        removeFile(path)
+        let (_, seconds) = try timed {
+            switch system {
+            case _ where system.hasPrefix("plain"):
+                try PlainFile.create(path, count: setup.count, commitEvery: Setup.commitBytes)
+            case _ where system.hasPrefix("raw-lmdb"):
                 try RawLMDB.create(path, count: setup.count, commitEvery: Setup.commitBytes)
-            }.1
-        default:
-            path = setup.databasePath
-            unlink(path)
-            unlink(path + "-lock")
-            seconds = try timed { try create(path, setup.count) }.1
+            default: try create(path, setup.count)
+            }
         }
         return [
             Measurement(

@@ -1,64 +1,22 @@
+import BenchReport
 import CKernels
 import Foundation
 import ZBigDB
 
 /// Opens the array that `create` wrote.
-func withArray<R>(_ setup: Setup, mapped: Bool = true, _ body: (ArrayView<Double>) throws -> R) throws -> R {
+func withBigArray<R>(_ setup: Setup, mapped: Bool = true, _ body: (BigArray) throws -> R) throws -> R {
     var configuration = Database.Configuration()
     configuration.mapsBlocks = mapped
     let database = try Database(setup.databasePath, configuration: configuration)
     let connection = try database.connect()
-    let result = try body(connection.root.array("a").view(as: Double.self))
+    let result = try body(connection.root.array("a"))
     try connection.close()
     return result
 }
 
-/// The sum of all elements in order: first touch, then once more.
-enum Scan {
-    static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
-        let passes: [(sum: Double, seconds: Double)]
-        switch system {
-        case "plain-mmap":
-            passes = try PlainMap.withElements(setup.plainPath) { p, count in twice { kernels_sum(p, count) }
-            }
-        case "raw-lmdb":
-            let lmdb = try RawLMDB(setup.lmdbPath)
-            passes = try twice {
-                try lmdb.transaction(write: false) { txn in
-                    var sum = 0.0
-                    for block in 0..<(setup.bytes / RawLMDB.blockBytes) {
-                        let value = try lmdb.get(txn, block)
-                        guard let base = value.baseAddress else { continue }
-                        sum += kernels_sum(base.assumingMemoryBound(to: Double.self), value.count / 8)
-                    }
-                    return sum
-                }
-            }
-        default:
-            passes = try withArray(setup, mapped: system == "zbigdb") { view in
-                try view.withUnsafeBufferPointer { elements in
-                    guard let base = elements.baseAddress else { return [] }
-                    return twice { kernels_sum(base, elements.count) }
-                }
-            }
-        }
-        let expected = Double(setup.count) * Double(setup.count - 1) / 4
-        for pass in passes where abs(pass.sum - expected) > expected * 1e-6 {
-            throw BenchError("\(system) read something else than was written: \(pass.sum), not \(expected)")
-        }
-        return zip(["scan", "scan2"], passes).map { name, pass in
-            Measurement(
-                system, name, seconds: pass.seconds, bytes: setup.bytes,
-                params: ["cold": .flag(setup.isCold), "case": .text(name)])
-        }
-    }
-
-    private static func twice(_ body: () throws -> Double) rethrows -> [(sum: Double, seconds: Double)] {
-        try (0..<2).map { _ in
-            let (sum, seconds) = try timed(body)
-            return (sum, seconds)
-        }
-    }
+/// A view of all its elements.
+func withArray<R>(_ setup: Setup, mapped: Bool = true, _ body: (ArrayView<Double>) throws -> R) throws -> R {
+    try withBigArray(setup, mapped: mapped) { try body($0.view(as: Double.self)) }
 }
 
 /// Random single elements, first touch and once mapped.
@@ -70,7 +28,7 @@ enum RandomRead {
         let passes: [Double]
         switch system {
         case "plain-mmap":
-            passes = try PlainMap.withElements(setup.plainPath) { p, count in
+            passes = try PlainFile.withElements(setup.plainPath) { p, count in
                 (0..<2).map { _ in timed { kernels_random(p, count, reads, seed) }.1 }
             }
         case "raw-lmdb":
@@ -120,7 +78,7 @@ enum FirstTouch {
         let seconds: Double
         switch system {
         case "plain-mmap":
-            seconds = try PlainMap.withElements(setup.plainPath) { p, _ in timed { touch(p) }.1 }
+            seconds = try PlainFile.withElements(setup.plainPath) { p, _ in timed { touch(p) }.1 }
         case "raw-lmdb":
             let lmdb = try RawLMDB(setup.lmdbPath)
             seconds = try timed {

@@ -1,4 +1,5 @@
 import BenchFiles
+import BenchReport
 import CKernels
 import Foundation
 import VirtMem
@@ -16,11 +17,11 @@ enum VirtMemScan {
         let path = setup.folder + "/virtmem-plain"
         let file = try BenchFile(path, count: blocks, mode: .extents(shift: shift))
         try file.fill()
-        warm(path)
+        PageCache.warm(path)
 
         let passes: [Double]
         if system == "plain-mmap" {
-            passes = try PlainMap.withElements(path) { base, _ in twice(base, setup.count) }
+            passes = try PlainFile.withElements(path) { base, _ in twice(base, setup.count) }
         } else {
             let handle = try VirtMem.FileHandle(file)
             passes = twice(handle.baseAddress.assumingMemoryBound(to: Double.self), setup.count)
@@ -41,13 +42,5 @@ enum VirtMemScan {
         }
         precondition(sums[0] == sums[1], "two passes over one file differ")
         return seconds
-    }
-
-    private static func warm(_ path: String) {
-        let descriptor = open(path, O_RDONLY)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        while read(descriptor, &buffer, buffer.count) > 0 {}
     }
 }

@@ -1,0 +1,31 @@
+import ArgumentParser
+import BenchReport
+import Foundation
+
+/// Makes one page of what was measured.
+struct ReportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Make a page with plots of JSON lines.")
+
+    @Argument(help: "Files of JSON lines, as `run --json` and the peers' script write them.")
+    var files: [String]
+
+    @Option(help: "A file of figures recorded elsewhere, shown beside ours and marked as such.")
+    var recorded: String?
+
+    @Option(name: [.short, .long], help: "Where the page goes.")
+    var output = "report.html"
+
+    func run() throws {
+        var measurements: [Measurement] = []
+        for file in files { measurements += try Measurement.lines(try text(file)) }
+        let recorded = try self.recorded.map { try RecordedFigures(json: text($0)) }
+        let page = HTMLReport(measurements: measurements, recorded: recorded ?? RecordedFigures()).text()
+        try page.write(toFile: output, atomically: true, encoding: .utf8)
+        print(output)
+    }
+
+    private func text(_ path: String) throws -> String {
+        String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+    }
+}

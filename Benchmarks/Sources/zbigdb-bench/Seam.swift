@@ -1,0 +1,25 @@
+import ZBigDB
+
+/// The library's newest abilities, at one place: what is missing here is left out of the
+/// workloads, and hooking it up is a line or two.
+enum Seam {
+    /// The systems that read an array in pieces, without one address range for it.
+    static let streaming: [String] = []
+
+    /// The sum of all elements through the streaming interface.
+    static func streamingSum(_ array: BigArray) throws -> Double {
+        throw BenchError("the library has no streaming interface")
+    }
+
+    /// Limits the changes that a transaction keeps in memory; tells whether that can be done.
+    static func limitDirtyMemory(_ configuration: inout Database.Configuration, bytes: Int) -> Bool { false }
+
+    /// Gives back the space that nothing uses any more; tells whether that can be done.
+    static func compact(_ database: Database) throws -> Bool { false }
+
+    /// The codecs that blocks can be stored with, as systems.
+    static let codecs: [String] = []
+
+    /// Stores new blocks with the codec of a system.
+    static func useCodec(_ system: String, _ configuration: inout Database.Configuration) {}
+}

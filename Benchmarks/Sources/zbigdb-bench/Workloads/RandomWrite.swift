@@ -1,0 +1,87 @@
+import BenchReport
+import Foundation
+import ZBigDB
+
+/// Many random elements changed in one transaction, and its commit: how much is written
+/// for the pages that changed.
+enum RandomWrite {
+    static let writes = 10_000
+
+    static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
+        let path = setup.path(of: system)
+        let places = RandomChanges.places(writes, of: setup.count)
+        let before = fileSize(path)
+        let writtenBefore = ProcessFacts.writtenBytes()
+        let deviceBefore = ProcessFacts.deviceWrittenBytes(path)
+        let seconds =
+            switch system {
+            case "raw-lmdb": try rewriteBlocks(path, places)
+            case "plain-mmap":
+                try timed {
+                    try PlainFile.changingElements(path) { elements in
+                        for place in places { elements[place] = RandomChanges.value }
+                    }
+                }.1
+            case "plain-pwrite": try writePlain(path, places)
+            default: try change(path, places)
+            }
+        let written = Double(ProcessFacts.writtenBytes() - writtenBefore)
+        let pages = Double(Set(places.map { $0 / 512 }).count)
+        var line = Measurement(
+            system, "randwrite", seconds: seconds, operations: writes,
+            extra: [
+                "changed_pages": .number(pages), "written_bytes": .number(written),
+                "written_per_changed_page": .number(written / pages / 4096),
+                "growth_bytes": .number(Double(max(0, fileSize(path) - before))),
+            ])
+        // The kernel counts a large page-cache folio as written whole; the disk knows better, but also
+        // what others write.
+        if let deviceBefore, let after = ProcessFacts.deviceWrittenBytes(path) {
+            line.extra["disk_written_bytes"] = .number(Double(after - deviceBefore))
+        }
+        return [line]
+    }
+
+    private static func change(_ path: String, _ places: [Int]) throws -> Double {
+        let database = try Database(path)
+        let connection = try database.connect()
+        let view = try connection.root.array("a").view(as: Double.self)
+        let (_, seconds) = try timed {
+            for place in places { view[place] = RandomChanges.value }
+            try connection.commit()
+        }
+        try connection.close()
+        try database.close()
+        return seconds
+    }
+
+    /// Whole values of 2 MiB, each once.
+    private static func rewriteBlocks(_ path: String, _ places: [Int]) throws -> Double {
+        let lmdb = try RawLMDB(path)
+        let perBlock = RawLMDB.blockBytes / 8
+        return try timed {
+            let blocks = Dictionary(grouping: places) { $0 / perBlock }
+            try lmdb.transaction(write: true) { txn in
+                for (block, places) in blocks {
+                    try lmdb.rewrite(txn, block) { target in
+                        for place in places {
+                            target.storeBytes(
+                                of: RandomChanges.value, toByteOffset: place % perBlock * 8, as: Double.self)
+                        }
+                    }
+                }
+            }
+        }.1
+    }
+
+    private static func writePlain(_ path: String, _ places: [Int]) throws -> Double {
+        try PlainFile.writing(path) { write, sync in
+            try timed {
+                for place in places {
+                    try withUnsafeBytes(of: RandomChanges.value) { try write($0, place * 8) }
+                }
+                try sync()
+            }.1
+        }
+    }
+}
