@@ -14,13 +14,15 @@ enum HTML {
         return result
     }
 
-    /// A table; the first column is text, the others are numbers.
+    /// A table; the first column is text, the others are numbers. Columns with nothing in them are left out.
     static func table(_ headers: [String], _ rows: [(style: String, cells: [String])]) -> String {
-        let head = headers.map { "<th scope=\"col\">\(escaped($0))</th>" }.joined()
+        let columns = headers.indices.filter { column in rows.contains { !$0.cells[column].isEmpty } }
+        let head = columns.map { "<th scope=\"col\">\(escaped(headers[$0]))</th>" }.joined()
         let body = rows.map { row in
-            let cells = row.cells.enumerated().map { index, cell in
-                index == 0
-                    ? "<th scope=\"row\">\(escaped(cell))</th>" : "<td>\(escaped(cell))</td>"
+            let cells = columns.map { column in
+                column == 0
+                    ? "<th scope=\"row\">\(escaped(row.cells[column]))</th>"
+                    : "<td>\(escaped(row.cells[column]))</td>"
             }
             return "<tr class=\"\(row.style)\">\(cells.joined())</tr>"
         }

@@ -134,8 +134,11 @@ package struct HTMLReport {
             return "<h4>\(HTML.escaped(metric.title)), \(hint)</h4><div class=\"scroll\">\(chart)</div>"
         }
         let title = task.caseName.isEmpty ? "" : "<h3>\(HTML.escaped(task.caseName))</h3>"
+        let sizes = Set(all.compactMap(\.bytes))
+        let warning =
+            sizes.count > 1 ? "<p>Not all systems had the same amount of data; see the figures.</p>" : ""
         return """
-            <section class="task">\(title)
+            <section class="task">\(title)\(warning)
             \(charts.joined(separator: "\n"))
             <details><summary>Figures</summary>
             \(figures(all))
@@ -145,16 +148,17 @@ package struct HTMLReport {
 
     private func figures(_ rows: [ReportRow]) -> String {
         HTML.table(
-            ["system", "time", "per second", "throughput", "besides"],
+            ["system", "data", "time", "per second", "throughput", "besides", "from"],
             rows.map { row in
                 (
                     row.kind.rawValue,
                     [
-                        row.system + (row.origin.map { " (\($0))" } ?? ""),
+                        row.system,
+                        row.bytes.map { Quantity.bytes(Double($0)) } ?? "",
                         row.seconds.map(Quantity.seconds) ?? "",
                         row.operationsPerSecond.map(Quantity.perSecond) ?? "",
                         row.megabytesPerSecond.map(Quantity.megabytesPerSecond) ?? "",
-                        TextReport.besides(row.extra),
+                        TextReport.besides(row.extra), row.origin ?? "",
                     ]
                 )
             })

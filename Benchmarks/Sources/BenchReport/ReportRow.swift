@@ -18,6 +18,8 @@ struct ReportRow {
     var kind: Kind
     var task: BenchTask
     var seconds: Double?
+    /// How much data it was, if the workload says so.
+    var bytes: Int?
     var megabytesPerSecond: Double?
     var operationsPerSecond: Double?
     var extra: [String: Measurement.Value]
@@ -29,6 +31,7 @@ struct ReportRow {
         kind = Self.kind(of: measurement.system)
         task = measurement.task
         seconds = measurement.seconds
+        bytes = measurement.bytes > 0 ? measurement.bytes : nil
         megabytesPerSecond = measurement.megabytesPerSecond
         operationsPerSecond = measurement.operationsPerSecond
         extra = measurement.extra

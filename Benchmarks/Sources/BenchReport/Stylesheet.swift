@@ -30,6 +30,7 @@ enum Stylesheet {
           font-variant-numeric: tabular-nums; }
         th, td { padding: 4px 10px 4px 0; text-align: left; border-bottom: 1px solid var(--line);
           vertical-align: top; }
+        tbody th, td { white-space: nowrap; } td:nth-last-child(-n+2) { white-space: normal; }
         thead th { color: var(--soft); font-weight: 500; } tbody th { font-weight: 400; }
         tr.ours th { font-weight: 700; } tr.recorded { color: var(--recorded); }
         summary { cursor: pointer; color: var(--soft); font-size: 13px; margin-top: 8px; }
