@@ -27,6 +27,29 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
     /// nothing.
     func willStore(_ blks: Range<Int>, changedPages: [Int])
 
+    /// Whether ``spillblks(_:)`` works at the moment. The default says no.
+    var canSpill: Bool { get }
+
+    /// Takes changed blocks before their transaction ends, because a ``DirtyBudget``
+    /// is used up or ``FileHandle/spillAll()`` asks for it.
+    ///
+    /// From its return on ``sources(of:)``, and where that says so ``loadblk(_:into:)``, have the
+    /// content given here, until the backend drops it at the end of the transaction
+    /// and the client invalidates the blocks. A block that is changed again, or
+    /// whose place ``sources(of:)`` could not tell, comes again, here or in
+    /// ``storeblk(_:bytes:changed:)``.
+    ///
+    /// The blocks are of one handle, ascending, about 64 MiB of changes at most; of
+    /// several handles that share a budget one is asked at a time. A handle is not asked
+    /// during a writeout, nor between STORE and MARKSTORED.
+    ///
+    /// It runs on the thread that goes past the budget: any thread that
+    /// changes a block of any handle of the budget. While it runs, writes to these blocks
+    /// wait for its end, as do discard, invalidation, writeout and close of the handle.
+    /// So it must not wait for a lock that somebody holds who changes mapped memory or
+    /// calls those, and must not call them itself.
+    func spillblks(_ blocks: [DirtyBlock]) throws
+
     /// Where the clean content of each block of `blks` can be mapped from.
     ///
     /// The answer holds for the backend's current snapshot. The default sends
@@ -38,10 +61,32 @@ extension BigFile {
     /// Nothing to prepare.
     public func willStore(_ blks: Range<Int>, changedPages: [Int]) {}
 
+    /// Changes stay in memory.
+    public var canSpill: Bool { false }
+
+    /// Refused.
+    public func spillblks(_ blocks: [DirtyBlock]) throws { throw CannotSpill() }
+
     /// No zero-copy: every block is loaded into memory of the engine.
     public func sources(of blks: Range<Int>) throws -> [BlockSource] {
         Array(repeating: .load, count: blks.count)
     }
+}
+
+/// A changed block that is being spilled.
+@unsafe
+public struct DirtyBlock {
+    /// The block's number.
+    public let number: Int
+    /// All of its bytes: the mapped memory itself, write-protected during the call.
+    /// They must not be kept.
+    public let bytes: UnsafeRawBufferPointer
+    /// The pages written since the block was last clean, perhaps more.
+    public let changed: PageSet
+}
+
+private struct CannotSpill: Error, CustomStringConvertible {
+    let description = "this kind of file takes changes at a writeout only"
 }
 
 /// Where a block's clean content comes from.

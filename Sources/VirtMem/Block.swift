@@ -29,8 +29,16 @@ final class Block {
     var isDetached = false
     /// Detached, but the backend can load what the private copies hold: it may be evicted.
     var isReloadable = false
-    /// Dirty, but write-protected since a writeout began.
+    /// Dirty, but write-protected since a writeout began, or to be measured or spilled.
     var isSealed = false
+    /// Sealed to be measured, and not written to since.
+    var isMeasured = false
+    /// The backend takes its bytes; a write waits.
+    var isSpilling = false
+    /// When it became writable last: blocks not written to for long are spilled first.
+    var writableSince: UInt64 = 0
+    /// What it counts in the dirty budget.
+    var dirtyBytes = 0
     /// `storeblk` has taken its bytes as they are.
     var isStored = false
 

@@ -56,12 +56,13 @@ final class Engine: Sendable {
 
     /// Makes a handle of `range`; returns its id.
     func makeHandle(
-        _ file: any BigFile, name: String, _ blockSize: Int, _ range: consuming AddressRange
+        _ file: any BigFile, name: String, _ blockSize: Int, _ range: consuming AddressRange,
+        _ budget: DirtyBudget
     ) throws(VirtMemError) -> UInt32 {
         var range: AddressRange? = consume range
         return try locked { state throws(VirtMemError) in
             guard let taken = range.take() else { throw .closed(file: name) }
-            return try state.open(file, name: name, blockSize: blockSize, range: taken)
+            return try state.open(file, name: name, blockSize: blockSize, range: taken, budget)
         }
     }
 
@@ -100,6 +101,10 @@ struct EngineState {
     private var nextHandle: UInt32 = 1
     private var nextSerial: UInt64 = 1
     private var zeroLength = 0
+    /// Dirty budgets of open handles.
+    var budgets: [ObjectIdentifier: BudgetState] = [:]
+    /// Bytes that dirty blocks count in all budgets.
+    var dirtyBytes = 0
     var recency = RecencyList()
 
     // Work to do once V is released.
@@ -125,8 +130,10 @@ struct EngineState {
 
     mutating func drop(_ frame: RAMPool.Frame) { droppedFrames.append(frame) }
 
+    mutating func wake(_ waiters: [Waiter]) { woken += waiters }
+
     mutating func wakeWaiters(of block: Block) {
-        woken += block.waiters
+        wake(block.waiters)
         block.waiters = []
     }
 
@@ -143,7 +150,8 @@ struct EngineState {
     }
 
     mutating func open(
-        _ file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange
+        _ file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange,
+        _ budget: DirtyBudget
     ) throws(VirtMemError) -> UInt32 {
         if blockSize > zeroLength {
             guard ftruncate(zeroDescriptor, off_t(blockSize)) == 0 else {
@@ -153,9 +161,13 @@ struct EngineState {
         }
         let id = nextHandle
         nextHandle += 1
-        let handle = HandleState(id: id, file: file, name: name, blockSize: blockSize, range: range)
+        let handle = HandleState(
+            id: id, file: file, name: name, blockSize: blockSize, range: range, budget: join(budget))
         let code = unsafe cvirtmem_register(handle.base, handle.length, id)
-        if code != 0 { throw .system(doing: "registering \(handle.length) bytes of addresses", errno: code) }
+        if code != 0 {
+            leave(handle.budget)
+            throw .system(doing: "registering \(handle.length) bytes of addresses", errno: code)
+        }
         handles[id] = handle
         return id
     }
@@ -163,15 +175,21 @@ struct EngineState {
     /// Takes the handle and all its blocks away. Its addresses are unmapped when
     /// the last reference to its state goes.
     mutating func close(_ id: UInt32) {
+        // The backend still reads its memory: whoever spills closes it then.
+        if let handle = handles[id], handle.spiller != nil {
+            handle.closesAfterSpill = true
+            return
+        }
         guard let handle = handles.removeValue(forKey: id) else { return }
         unsafe cvirtmem_unregister(handle.base, handle.length)
         var all: [Block] = []
         handle.blocks.forEach { _, block in all.append(block) }
         for block in all {
-            forget(block)
+            forget(handle, block)
             wakeWaiters(of: block)
         }
         runs -= handle.runs
+        leave(handle.budget)
     }
 
     /// Notes that block `number` is mapped now, or no more.
@@ -183,7 +201,8 @@ struct EngineState {
     }
 
     /// Takes a block out of the lists and the budget, and drops its frame.
-    private mutating func forget(_ block: Block) {
+    private mutating func forget(_ handle: HandleState, _ block: Block) {
+        account(handle, block, 0)
         recency.remove(block)
         areas -= block.areas
         block.areas = 0
@@ -216,9 +235,10 @@ struct EngineState {
     mutating func takeOut(_ handle: HandleState, _ block: Block) {
         handle.blocks[block.number] = nil
         handle.dirty.remove(block.number)
+        handle.writable.remove(block.number)
         if block.state != .loading { countRuns(handle, block.number, isMapped: false) }
         if block.pins > 0 { handle.pinsOfAbsent[block.number] = block.pins }
-        forget(block)
+        forget(handle, block)
         wakeWaiters(of: block)
     }
 

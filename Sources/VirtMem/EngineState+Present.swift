@@ -12,6 +12,8 @@ enum Look: Sendable {
     case load(LoadTicket)
     /// Another thread loads block `block`; the waiter will be woken.
     case wait
+    /// The dirty budget is used up; the caller makes room, and looks again.
+    case makeRoom(RoomRequest)
     /// The address is nobody's any more.
     case gone
 }
@@ -33,13 +35,21 @@ extension EngineState {
                 block.waiters.append(waiter())
                 return .wait
             }
-            if access == .write { try makeDirty(handle, block) }
+            if access == .write {
+                if let hurdle = try hurdle(handle, block, waiter) { return hurdle }
+                try makeDirty(handle, block)
+            }
             if pin { addPin(block) } else { touch(block) }
             progress += 1
             number += 1
         }
         if number == run.upperBound { return .ready }
-        return .load(begin(handle, number..<run.upperBound, access, pin: pin))
+        var wanted = number..<run.upperBound
+        if access == .write, !handle.isWritingOut {
+            if let hurdle = admit(handle, handle.blockSize, waiter) { return hurdle }
+            wanted = number..<min(run.upperBound, number + admittedBlocks(handle))
+        }
+        return .load(begin(handle, wanted, access, pin: pin))
     }
 
     /// Turns the absent blocks at the start of `wanted` into `loading` ones.
@@ -80,6 +90,7 @@ extension EngineState {
             let block = Block(number: number, handle: handle.id, serial: serial)
             block.pins = handle.pinsOfAbsent.removeValue(forKey: number) ?? 0
             handle.blocks[number] = block
+            if access == .write { account(handle, block, handle.blockSize) }
         }
         handle.activeLoads += 1
         return LoadTicket(
@@ -138,10 +149,10 @@ extension EngineState {
             countRuns(handle, block.number, isMapped: true)
             counts.loadedBlocks += 1
             if isWrite {
-                block.state = .dirty
-                handle.dirty.insert(block.number)
+                noteWritable(handle, block)
             } else {
                 block.state = .loaded
+                account(handle, block, 0)
                 if block.isEvictable { recency.append(block) }
             }
             wakeWaiters(of: block)
@@ -212,12 +223,7 @@ extension EngineState {
             if block.isEvictable { recency.append(block) }
             throw .outOfMemory(doing: "making block \(block.number) of \(handle.name) writable", errno: code)
         }
-        block.isSealed = false
-        block.isStored = false
-        if block.state == .loaded {
-            block.state = .dirty
-            handle.dirty.insert(block.number)
-        }
+        noteWritable(handle, block)
     }
 
     /// Moves a clean block to the newest end (behaviour B15).

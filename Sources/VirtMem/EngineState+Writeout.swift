@@ -7,10 +7,7 @@ extension EngineState {
         try refuseDuringWriteout(handle, "start another writeout")
         let numbers = handle.dirty.sorted()
         for run in HandleState.runs(numbers) {
-            let address = unsafe handle.address(of: run.lowerBound)
-            // Sealed first: also after a failure half-way the next write must be looked at.
-            for number in run { handle.blocks[number]?.isSealed = true }
-            let code = unsafe Mapping.protect(address, run.count * handle.blockSize, Mapping.readOnly)
+            let code = seal(handle, run)
             if code != 0 {
                 throw .outOfMemory(doing: "write-protecting blocks \(run) of \(handle.name)", errno: code)
             }
@@ -33,12 +30,9 @@ extension EngineState {
                 let code = unsafe Mapping.protect(address, handle.blockSize, Mapping.readOnly)
                 if code != 0 { continue }  // rather dirty than changed without notice
             }
-            block.state = .loaded
-            block.isSealed = false
-            block.isStored = false
+            noteClean(handle, block)
             block.isDetached = true
             block.isReloadable = false
-            handle.dirty.remove(number)
         }
     }
 
@@ -61,19 +55,15 @@ extension EngineState {
         for run in HandleState.runs(handle.dirty.sorted()) {
             let address = unsafe handle.address(of: run.lowerBound)
             let length = run.count * handle.blockSize
-            for number in run { handle.blocks[number]?.isSealed = true }
             // Protected first: a write that comes in between must fault and make dirty again.
-            var code = unsafe Mapping.protect(address, length, Mapping.readOnly)
+            var code = seal(handle, run)
             if code == 0 { code = unsafe Mapping.dropPrivateCopies(address, length) }
             if code != 0 {
                 throw .outOfMemory(doing: "discarding blocks \(run) of \(handle.name)", errno: code)
             }
             for number in run {
                 guard let block = handle.blocks[number] else { continue }
-                block.state = .loaded
-                block.isSealed = false
-                block.isStored = false
-                handle.dirty.remove(number)
+                noteClean(handle, block)
                 if block.isEvictable { recency.append(block) }
             }
         }

@@ -64,7 +64,8 @@ extension Engine {
                 switch look {
                 case .ready: return Int(CVIRTMEM_RETRY)
                 case .gone: return Int(CVIRTMEM_NOT_OURS)
-                case .wait: return nil  // the thread that loads the block replies
+                case .wait: return nil  // the thread that loads the block, or makes room, replies
+                case .makeRoom(let request): try makeRoom(request)
                 case .load(let ticket):
                     try load(ticket)
                     return Int(CVIRTMEM_RETRY)

@@ -18,8 +18,10 @@ extension FileHandle {
 
     /// Runs `body` with `bytes` of the file, loaded, writable and dirty.
     ///
-    /// - Throws: as ``withUnsafeBytes(of:_:)``, and
-    ///   ``VirtMemError/writeoutInProgress(file:action:)`` during a writeout (behaviours D13, D14).
+    /// - Throws: as ``withUnsafeBytes(of:_:)``,
+    ///   ``VirtMemError/writeoutInProgress(file:action:)`` during a writeout (behaviours D13, D14), and
+    ///   ``VirtMemError/spillFailed(file:block:cause:)`` if the dirty budget has no room left
+    ///   and none could be made.
     public func withUnsafeMutableBytes<R>(
         of bytes: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws -> R
     ) throws -> R {
@@ -55,6 +57,7 @@ extension FileHandle {
                 case .ready: break
                 case .gone: throw .closed(file: name)
                 case .wait: event.wait()
+                case .makeRoom(let request): try engine.makeRoom(request)
                 case .load(var ticket):
                     if access == .write { ticket.filled = filled }
                     next = try engine.load(ticket)

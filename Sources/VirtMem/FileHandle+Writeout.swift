@@ -22,16 +22,17 @@ extension FileHandle {
             throw .invalidWriteoutFlags(flags.rawValue)
         }
         guard flags.contains(.store) else {
-            try engine.locked { state throws(VirtMemError) in
-                let handle = try state.handle(id, name)
+            try engine.lockedBetweenSpills(id, name, to: "mark blocks stored") {
+                state, handle throws(VirtMemError) in
                 try state.refuseDuringWriteout(handle, "mark blocks stored")
                 state.markStored(handle, state.markable(handle, storedBefore: handle.hasStored))
                 handle.hasStored = false
             }
             return
         }
-        let numbers = try engine.locked { state throws(VirtMemError) in
-            try state.beginWriteout(try state.handle(id, name))
+        let numbers = try engine.lockedBetweenSpills(id, name, to: "start a writeout") {
+            state, handle throws(VirtMemError) in
+            try state.beginWriteout(handle)
         }
         var failure: VirtMemError?
         do throws(VirtMemError) {
@@ -48,14 +49,14 @@ extension FileHandle {
         if let failure { throw failure }
     }
 
-    /// Drops every change. Clean blocks stay as they are.
+    /// Drops every change. Clean blocks stay as they are, also those that show what
+    /// was spilled: the client, which knows them, invalidates them.
     ///
     /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D12).
     /// - Complexity: O(dirty blocks).
     public func discard() throws(VirtMemError) {
         try engine.refuseInChild(name)
-        try engine.locked { state throws(VirtMemError) in
-            let handle = try state.handle(id, name)
+        try engine.lockedBetweenSpills(id, name, to: "discard") { state, handle throws(VirtMemError) in
             try state.discard(handle)
             handle.hasStored = false
         }
@@ -69,16 +70,17 @@ extension FileHandle {
     public func invalidate(_ blocks: some Sequence<Int>) throws(VirtMemError) {
         try engine.refuseInChild(name)
         let numbers = blocks.sorted()
-        try engine.locked { state throws(VirtMemError) in
-            try state.invalidate(try state.handle(id, name), numbers)
+        try engine.lockedBetweenSpills(id, name, to: "invalidate blocks") {
+            state, handle throws(VirtMemError) in
+            try state.invalidate(handle, numbers)
         }
     }
 
     /// Makes every block absent, from `first` on.
     public func invalidate(from first: Int) throws(VirtMemError) {
         try engine.refuseInChild(name)
-        try engine.locked { state throws(VirtMemError) in
-            let handle = try state.handle(id, name)
+        try engine.lockedBetweenSpills(id, name, to: "invalidate blocks") {
+            state, handle throws(VirtMemError) in
             var numbers: [Int] = []
             handle.blocks.forEach { number, _ in if number >= first { numbers.append(number) } }
             try state.invalidate(handle, numbers)
@@ -120,7 +122,12 @@ extension FileHandle {
     private func store(_ run: Range<Int>, _ flags: WriteoutFlags) throws(VirtMemError) {
         var changed: [PageSet] = []
         for number in run {
-            changed.append(try unsafe changedPages(number, baseAddress + number * blockSize))
+            let clean = engine.locked { state -> LoadedContent? in
+                guard let block = state.handles[id]?.blocks[number], !block.isDetached else { return nil }
+                return block.clean
+            }
+            changed.append(
+                try unsafe engine.changedPages(clean, baseAddress + number * blockSize, blockSize))
         }
         inCallback("willStore") { file.willStore(run, changedPages: changed.map(\.count)) }
         for (number, pages) in zip(run, changed) {
@@ -141,23 +148,5 @@ extension FileHandle {
         } catch {
             throw .storeFailed(file: file.description, block: number, cause: error)
         }
-    }
-
-    /// The pages of a dirty block that were written, by the kernel's page map, or
-    /// where that cannot be read by comparison with the clean content.
-    private func changedPages(_ number: Int, _ address: UnsafeMutableRawPointer) throws(VirtMemError)
-        -> PageSet
-    {
-        let clean = engine.locked { state -> LoadedContent? in
-            guard let block = state.handles[id]?.blocks[number], !block.isDetached else { return nil }
-            return block.clean
-        }
-        let written = unsafe engine.pageMap.writtenPages(address, blockSize)
-        // Memory of its own is there as a whole: what is still zero was not changed.
-        if case .zeros? = clean {} else if let written { return written }
-        // What a detached block would have to be compared with is not mapped anywhere.
-        guard let clean else { return .all(pageCount: blockSize / systemPageSize) }
-        let bytes = unsafe UnsafeRawBufferPointer(start: address, count: blockSize)
-        return unsafe try CleanContent(clean, pool: engine.pool.descriptor).differingPages(bytes)
     }
 }

@@ -30,11 +30,14 @@ public final class FileHandle: Sendable {
 
     /// Opens a handle that can reach the first `bytes` bytes of `file`.
     ///
+    /// - Parameter dirtyBudget: what the changes of this handle count in, together
+    ///   with those of other handles; nil means that changes may fill the memory.
     /// - Throws: ``VirtMemError/invalidBlockSize(file:blockSize:pageSize:)`` or
     ///   ``VirtMemError/outOfMemory(doing:errno:)``.
-    public init(_ file: any BigFile, reserving bytes: Int = FileHandle.defaultReservation)
-        throws(VirtMemError)
-    {
+    public init(
+        _ file: any BigFile, reserving bytes: Int = FileHandle.defaultReservation,
+        dirtyBudget: DirtyBudget? = nil
+    ) throws(VirtMemError) {
         let blockSize = file.blockSize
         guard blockSize > 0, blockSize % systemPageSize == 0 else {
             throw .invalidBlockSize(file: file.description, blockSize: blockSize, pageSize: systemPageSize)
@@ -49,7 +52,8 @@ public final class FileHandle: Sendable {
         let engine = try Engine.shared()
         try engine.refuseInChild(name)
         self.engine = engine
-        id = try engine.makeHandle(file, name: name, blockSize, range)
+        let budget = dirtyBudget ?? DirtyBudget(bytes: .max)
+        id = try engine.makeHandle(file, name: name, blockSize, range, budget)
     }
 
     deinit { if !isForkedChild() { engine.locked { $0.close(id) } } }
@@ -104,13 +108,17 @@ public final class FileHandle: Sendable {
     ///   ``VirtMemError/writeoutInProgress(file:action:)`` (behaviours C2, C3, D10). Closing twice is fine.
     public func close() throws(VirtMemError) {
         try engine.refuseInChild(name)
-        try engine.locked { state throws(VirtMemError) in
-            guard let handle = state.handles[id] else { return }
-            try state.refuseDuringWriteout(handle, "close")
-            if handle.activeLoads > 0 { throw .loadInProgress(file: name) }
-            if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
-            if handle.hasPins { throw .accessInProgress(file: name) }
-            state.close(id)
+        do throws(VirtMemError) {
+            try engine.lockedBetweenSpills(id, name, to: "close") { state, handle throws(VirtMemError) in
+                try state.refuseDuringWriteout(handle, "close")
+                if handle.activeLoads > 0 { throw .loadInProgress(file: name) }
+                if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
+                if handle.hasPins { throw .accessInProgress(file: name) }
+                state.close(id)
+            }
+        } catch {
+            if case .closed = error { return }
+            throw error
         }
     }
 

@@ -12,12 +12,22 @@ final class HandleState {
     var blocks: BlockMap<Block>
     /// Numbers of the blocks in state `dirty`.
     var dirty: Set<Int> = []
+    /// Those of them that are not write-protected.
+    var writable: Set<Int> = []
+    let budget: BudgetState
     var isWritingOut = false
     /// A STORE went well since the last mark or discard.
     var hasStored = false
     /// Loads under way, also of blocks invalidated since.
     var activeLoads = 0
     var windows = 0
+    /// The thread that spills blocks of it, if one does.
+    var spiller: UInt?
+    /// Who waits for the end of that, and how many were woken and come next.
+    var spillWaiters: [Event] = []
+    var dueAfterSpill = 0
+    /// The last reference went away while it was being spilled.
+    var closesAfterSpill = false
     /// Runs of mapped blocks.
     var runs = 0
     /// Pins of blocks that were made absent while somebody relied on them.
@@ -31,12 +41,16 @@ final class HandleState {
     static let groupSize = 16
     static let maxReadAhead = 64
 
-    init(id: UInt32, file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange) {
+    init(
+        id: UInt32, file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange,
+        budget: BudgetState
+    ) {
         self.id = id
         self.file = file
         self.name = name
         self.blockSize = blockSize
         self.range = range
+        self.budget = budget
         capacity = self.range.length / blockSize
         blocks = BlockMap(capacity: capacity)
     }

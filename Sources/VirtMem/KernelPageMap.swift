@@ -15,6 +15,8 @@ final class PageMapSource: Sendable {
         set { isOn.store(newValue, ordering: .relaxed) }
     }
 
+    var isAvailable: Bool { isEnabled && opened != nil }
+
     /// The written pages of `length` bytes at `address`, or nil if they cannot be told.
     func writtenPages(_ address: UnsafeRawPointer, _ length: Int) -> PageSet? {
         isEnabled ? unsafe opened?.writtenPages(address, length) : nil

@@ -17,13 +17,16 @@ public enum VirtMemError: Error, CustomStringConvertible {
     case loadFailed(file: String, block: Int, cause: any Error)
     /// `storeblk` failed with `cause`; this block and the later ones stay dirty.
     case storeFailed(file: String, block: Int, cause: any Error)
-    /// The handle is being written out, and `action` must wait for its end.
+    /// Changes had to leave memory, or were asked to, and `spillblks` failed with
+    /// `cause`; this block and others stay dirty.
+    case spillFailed(file: String, block: Int, cause: any Error)
+    /// The handle is being written out, or the caller is what spills it, and `action` must wait for its end.
     case writeoutInProgress(file: String, action: String)
     /// The handle cannot be closed: a block is being loaded in another thread.
     case loadInProgress(file: String)
     /// The handle cannot be closed: `count` windows on it are still alive.
     case windowsAlive(file: String, count: Int)
-    /// The handle cannot be closed: a scoped access to it is under way.
+    /// The handle cannot be closed, or its changes spilled: a scoped access to it is under way.
     case accessInProgress(file: String)
     /// The file was cut off under a mapping: the block has no bytes any more.
     case fileCutOff(file: String, block: Int)
@@ -51,6 +54,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
             return "\(file): block \(block) could not be loaded: \(cause)"
         case .storeFailed(let file, let block, let cause):
             return "\(file): block \(block) could not be stored, it and later blocks stay dirty: \(cause)"
+        case .spillFailed(let file, let block, let cause):
+            return "\(file): block \(block) could not be spilled to make room for changes: \(cause)"
         case .writeoutInProgress(let file, let action):
             return "\(file): cannot \(action) while its changes are being written out"
         case .loadInProgress(let file):
@@ -58,7 +63,7 @@ public enum VirtMemError: Error, CustomStringConvertible {
         case .windowsAlive(let file, let count):
             return "\(file): cannot close while \(count) window(s) on it are alive; release them first"
         case .accessInProgress(let file):
-            return "\(file): cannot close during a scoped access to it; let the access end first"
+            return "\(file): cannot close or spill during a scoped access to it; let the access end first"
         case .fileCutOff(let file, let block):
             return "\(file): the file was cut off under the mapping of block \(block); restore it from a copy"
         case .forkedChild(let file):

@@ -16,6 +16,10 @@ public enum VirtualMemory {
         public var loadedBlocks = 0
         /// Blocks that were evicted for a budget.
         public var evictedBlocks = 0
+        /// Bytes of changed memory, as ``DirtyBudget/usedBytes`` counts them, of all handles.
+        public var dirtyBytes = 0
+        /// Blocks that were spilled.
+        public var spilledBlocks = 0
     }
 
     /// What the engine has at the moment, and has done so far.
@@ -27,6 +31,7 @@ public enum VirtualMemory {
             statistics.handles = state.handles.count
             statistics.evictableBlocks = state.recency.count
             statistics.kernelMappings = state.usedMappings
+            statistics.dirtyBytes = state.dirtyBytes
             return statistics
         }
         statistics.frameBytes = engine.pool.usedBytes

@@ -7,13 +7,13 @@ import Testing
 // Random operations for some seconds. ZBIGDB_STRESS_SECONDS makes it longer,
 // ZBIGDB_STRESS_SEED repeats what a failure printed.
 
-private func setting(_ name: String) -> UInt64? {
+func setting(_ name: String) -> UInt64? {
     ProcessInfo.processInfo.environment[name].flatMap { UInt64($0) }
 }
 
-private func stressSeconds() -> Double { Double(setting("ZBIGDB_STRESS_SECONDS") ?? 4) }
+func stressSeconds() -> Double { Double(setting("ZBIGDB_STRESS_SECONDS") ?? 4) }
 
-private func stressSeed(_ name: String) -> UInt64 {
+func stressSeed(_ name: String) -> UInt64 {
     let seed = setting("ZBIGDB_STRESS_SEED") ?? UInt64.random(in: 0..<(1 << 32))
     print("\(name): ZBIGDB_STRESS_SEED=\(seed)")
     return seed
@@ -21,7 +21,7 @@ private func stressSeed(_ name: String) -> UInt64 {
 
 /// Sends what this exit test says to the standard error of the test run: the
 /// last words of a process that died.
-private func speakThroughParent() {
+func speakThroughParent() {
     let descriptor = open("/proc/\(getppid())/fd/2", O_WRONLY | O_APPEND)
     if descriptor >= 0 { dup2(descriptor, 2) }
 }
