@@ -12,7 +12,8 @@ internal import VirtMem
 /// - lasting: ``view(_:as:)`` gives pointers that stay valid and follow the
 ///   transaction; see there for the limits.
 public final class BigArray: PersistentObject {
-    override class var className: String { "zbigdb.BigArray" }
+    /// The name its class is stored under.
+    public override class var className: String { "zbigdb.BigArray" }
     override var isSticky: Bool { true }
 
     /// The length of each axis.
@@ -43,7 +44,9 @@ public final class BigArray: PersistentObject {
         super.init()
     }
 
-    required init(ghost oid: OID) {
+    override class func ghost(_ oid: OID) -> PersistentObject { BigArray(ghost: oid) }
+
+    override init(ghost oid: OID) {
         shape = []
         dtype = .uint8
         order = .c
@@ -122,7 +125,7 @@ public final class BigArray: PersistentObject {
     func memory() throws -> FileHandle { try memory(reaching: byteCount) }
 
     private func memory(reaching bytes: Int) throws -> FileHandle {
-        guard let connection else { throw DatabaseError.notAdded(name: name) }
+        guard let connection else { throw DatabaseError.notAdded(name: objectLabel) }
         try activate()
         // A new array's file gets its number with the first use.
         if file.oid == nil { _ = try connection.adopt(file) }

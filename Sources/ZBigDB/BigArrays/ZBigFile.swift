@@ -4,7 +4,8 @@ internal import VirtMem
 ///
 /// Several arrays may lie in one file; usually each has its own.
 public final class ZBigFile: PersistentObject {
-    override class var className: String { "zbigdb.ZBigFile" }
+    /// The name its class is stored under.
+    public override class var className: String { "zbigdb.ZBigFile" }
     override var isSticky: Bool { true }
 
     /// Bytes in a block.
@@ -19,7 +20,9 @@ public final class ZBigFile: PersistentObject {
         super.init()
     }
 
-    required init(ghost oid: OID) {
+    override class func ghost(_ oid: OID) -> PersistentObject { ZBigFile(ghost: oid) }
+
+    override init(ghost oid: OID) {
         blockSize = 0
         super.init(ghost: oid)
     }
@@ -56,8 +59,8 @@ public final class ZBigFile: PersistentObject {
             self.handle = nil
         }
         try activate()
-        guard let connection, let oid else { throw DatabaseError.notAdded(name: name) }
-        if connection.isClosed { throw DatabaseError.connectionClosed(what: name) }
+        guard let connection, let oid else { throw DatabaseError.notAdded(name: objectLabel) }
+        if connection.isClosed { throw DatabaseError.connectionClosed(what: objectLabel) }
         let wished = connection.database.configuration.arrayReservation
         let (doubled, overflow) = bytes.multipliedReportingOverflow(by: 2)
         let backend =

@@ -19,6 +19,8 @@ extension Connection: Synchronizer {
         commit = CommitState()
         if transaction.status != .committed {
             for file in openFiles.values { try file.discard() }
+            // Changes made after a failed commit belonged to nobody.
+            _ = try dropUnregistered()
         }
         do {
             if !transactionManager.isExplicit || own != nil { try moveSnapshot(own: own) }
@@ -33,7 +35,18 @@ extension Connection: Synchronizer {
     /// a call that began a transaction, belonged to one that ends here (behaviour G26).
     public func newTransaction(_ transaction: Transaction) throws {
         for file in openFiles.values { try file.discard() }
+        let failure = try dropUnregistered()
         try moveSnapshot(own: nil)
+        if let failure { throw failure }
+    }
+
+    /// Takes back changes of objects that could not be registered; returns why they could not.
+    private func dropUnregistered() throws -> (any Error)? {
+        guard !commit.isJoined, !changed.isEmpty else { return nil }
+        let (changed, added, failure) = (self.changed, self.added, deferredFailure)
+        (self.changed, self.added, deferredFailure) = ([], [], nil)
+        try revert(changed: changed, added: added)
+        return failure
     }
 
     /// The order matters: the new snapshot is opened, loads go to it, what
@@ -67,10 +80,12 @@ extension Connection: Synchronizer {
     /// Objects that changed elsewhere become ghosts; those that must be readable
     /// at any time are loaded again at once.
     private func refreshObjects(_ changes: ChangeSet?) throws {
-        let oids = changes.map { $0.objects.filter { $0.value.state }.map(\.key) } ?? knownOIDs
+        let oids = changes.map { $0.objects.filter { $0.value.state }.map(\.key) } ?? instances.oids
         for oid in oids {
-            guard let object = known(oid), object.status == .saved, object.version != nil else { continue }
-            object.status = .ghost
+            guard let object = known(oid), object.objectStatus == .saved, object.storedVersion != nil else {
+                continue
+            }
+            object.objectStatus = .ghost
             guard object.isSticky else { continue }
             do {
                 try load(object)

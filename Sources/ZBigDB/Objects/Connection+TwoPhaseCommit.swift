@@ -26,6 +26,7 @@ extension Connection: DataManager {
     ///
     /// - Throws: `VirtMemError.storeFailed`, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
+        if let deferredFailure { throw deferredFailure }
         let writer = try storage.makeBlockWriter()
         commit.writer = writer
         for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {
@@ -41,18 +42,19 @@ extension Connection: DataManager {
             try changed[index].collectWrites(&builder)
             index += 1
         }
-        let written = Set(builder.writes.map(\.key))
         var readings = self.readings
         var cutOffs: [CutOff] = []
         let seen = try snapshot.tid
         for (oid, file) in openFiles {
             // Whoever cuts blocks off changes the file's state: who stores blocks relies on it.
-            if file.hasStoredBlocks { readings[oid] = file.version }
+            if file.hasStoredBlocks { readings[oid] = file.storedVersion }
             if let block = file.cutFrom { cutOffs.append(CutOff(oid: oid, block: block, seen: seen)) }
         }
-        let relied = readings.map { (key: RecordKey($0.key), base: $0.value) }.filter {
-            !written.contains($0.key)
+        let written = Set(readings.isEmpty ? [] : builder.written.compactMap(\.oid))
+        let relied = readings.filter { !written.contains($0.key) }.map {
+            (key: RecordKey($0.key), base: $0.value)
         }
+        commit.written = builder.written
         commit.request = CommitRequest(
             id: transaction.id, user: transaction.user, note: transaction.note,
             metadata: transaction.metadata,
@@ -68,7 +70,7 @@ extension Connection: DataManager {
         do {
             commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1)
         } catch var conflict as ConflictError {
-            conflict.className = known(conflict.oid).map { type(of: $0).className }
+            conflict.className = known(conflict.oid)?.recordClassName
             throw conflict
         }
     }
@@ -81,13 +83,12 @@ extension Connection: DataManager {
             if let tid = prepared.tid { transaction.tid = max(transaction.tid ?? .zero, tid) }
         }
         for file in openFiles.values { file.markStored() }
-        // Not every changed object has a new state: the root only changes its entries.
-        let states = Set((commit.request?.writes ?? []).filter { $0.key.subkey.isEmpty }.map(\.key.oid))
         for object in changed {
-            object.status = .saved
-            if let oid = object.oid, states.contains(oid) { object.version = commit.committedTID }
+            object.objectStatus = .saved
+            object.didCommit()
         }
-        root.didCommit()
+        // Not every changed object has a new state: the root only changes its entries.
+        for object in commit.written { object.storedVersion = commit.committedTID }
         clearTransaction()
     }
 
@@ -101,18 +102,23 @@ extension Connection: DataManager {
         for file in openFiles.values { try file.discard() }
         let (changed, added) = (self.changed, self.added)
         clearTransaction()
+        try revert(changed: changed, added: added)
+    }
+
+    /// New objects are in no database again, changed ones are loaded anew.
+    func revert(changed: [PersistentObject], added: [PersistentObject]) throws {
         for object in added {
             if let oid = object.oid {
                 openFiles.removeValue(forKey: oid)?.closeHandle()
-                forget(oid)
+                instances.remove(oid)
             }
             object.oid = nil
             object.connection = nil
-            object.version = nil
-            object.status = .unsaved
+            object.storedVersion = nil
+            object.objectStatus = .unsaved
         }
         for object in changed where object.connection != nil {
-            object.status = .ghost
+            object.objectStatus = .ghost
             object.didRevert()
             if object.isSticky { try load(object) }
         }
@@ -125,5 +131,6 @@ extension Connection: DataManager {
         changed = []
         added = []
         readings = [:]
+        deferredFailure = nil
     }
 }

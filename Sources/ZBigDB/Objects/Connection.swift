@@ -21,7 +21,11 @@ public final class Connection {
     private var rootObject: Root
 
     /// One instance for each number.
-    private var instances: [OID: WeakObject] = [:]
+    var instances = InstanceTable()
+    /// Numbers for new objects.
+    private var numbers: Range<UInt64> = 0..<0
+    private var numberRun = 4
+    private var lastLayout: ClassLayout?
     /// Array files with an open handle. Their memory may be changed without a
     /// call, so they are held until a boundary finds them clean and unused.
     var openFiles: [OID: ZBigFile] = [:]
@@ -31,16 +35,16 @@ public final class Connection {
     var added: [PersistentObject] = []
     var readings: [OID: TID?] = [:]
     var commit = CommitState()
-
-    private struct WeakObject {
-        weak var object: PersistentObject?
-    }
+    /// Why changes of objects could not be registered; the next commit or begin says so.
+    var deferredFailure: (any Error)?
 
     /// What the phases of a commit hand to each other.
     struct CommitState {
         var isJoined = false
         var request: CommitRequest?
         var writer: (any BlockWriter)?
+        /// Objects whose state is part of the request.
+        var written: [PersistentObject] = []
         var prepared: (any PreparedCommit)?
         var committedTID: TID?
     }
@@ -55,7 +59,7 @@ public final class Connection {
         box = SnapshotBox(try storage.openSnapshot())
         rootObject = Root(ghost: .root)
         rootObject.connection = self
-        instances[.root] = WeakObject(object: rootObject)
+        instances.insert(rootObject, .root)
         try load(rootObject)
         try manager.register(self)
     }
@@ -114,138 +118,27 @@ public final class Connection {
         transactionManager.unregister(self)
         for file in openFiles.values { file.closeHandle() }
         openFiles = [:]
+        instances.forgetRecent()
         box.replace(with: nil)
         openStorage = nil
         database.connectionDidClose()
     }
 
-    // MARK: Objects
-
-    /// Adds a new object, so that it has a number and its arrays have memory.
-    /// It is stored at the commit if it is still there.
-    ///
-    /// - Throws: ``DatabaseError/foreignObject(name:)``, ``StorageError``.
-    public func add(_ object: PersistentObject) throws { _ = try adopt(object) }
-
-    /// The number of an object of this connection; a new object gets one.
-    func adopt(_ object: PersistentObject) throws -> OID {
-        if let oid = object.oid, object.connection === self { return oid }
-        if isClosed { throw DatabaseError.connectionClosed(what: object.name) }
-        guard object.connection == nil, object.status == .unsaved else {
-            throw DatabaseError.foreignObject(name: object.name)
+    /// A number for a new object. They are taken in runs that grow with use.
+    func nextNumber() throws -> OID {
+        if numbers.isEmpty {
+            numberRun = min(numberRun * 4, 1 << 14)
+            numbers = try storage.reserveOIDs(upTo: numberRun)
         }
-        let oid = OID(rawValue: try storage.reserveOIDs(1).lowerBound)
-        object.oid = oid
-        object.connection = self
-        object.status = .saved
-        instances[oid] = WeakObject(object: object)
-        added.append(object)
-        try register(object)
-        return oid
+        defer { numbers = numbers.dropFirst() }
+        return OID(rawValue: numbers.lowerBound)
     }
 
-    /// Notes that `object` changes, and takes part in the transaction.
-    func register(_ object: PersistentObject) throws {
-        if isClosed { throw DatabaseError.connectionClosed(what: object.name) }
-        try joinTransaction()
-        object.status = .changed
-        changed.append(object)
-    }
-
-    func joinTransaction() throws {
-        if commit.isJoined { return }
-        try transactionManager.current().join(self)
-        commit.isJoined = true
-    }
-
-    /// Makes the commit fail if `object` changes elsewhere meanwhile, though this
-    /// transaction only reads it (behaviour H12).
-    public func readCurrent(_ object: PersistentObject) throws {
-        try object.activate()
-        guard let oid = object.oid, object.connection === self else {
-            throw DatabaseError.notAdded(name: object.name)
-        }
-        try joinTransaction()
-        readings[oid] = object.version
-    }
-
-    /// The object with this number, whatever its class.
-    ///
-    /// - Throws: ``DatabaseError/missingObject(path:oid:)``.
-    public func object(_ oid: OID) throws -> PersistentObject {
-        if let known = instances[oid]?.object { return known }
-        guard let record = try snapshot.record(RecordKey(oid)) else {
-            throw DatabaseError.missingObject(path: path, oid: oid)
-        }
-        let name = try decode(record) { try className(of: &$0) }
-        let object = try instance(oid, className: name)
-        try object.activate()
-        return object
-    }
-
-    /// The one instance of an object: a known one, or a ghost. Not inlined: where the
-    /// caller drops it, the compiler would rightly say that the weak reference is useless.
-    @inline(never)
-    func instance(_ oid: OID, className: String) throws -> PersistentObject {
-        if let known = instances[oid]?.object { return known }
-        guard let type = ClassRegistry.find(className) else {
-            throw DatabaseError.unknownClass(path: path, oid: oid, name: className)
-        }
-        let object = type.init(ghost: oid)
-        object.connection = self
-        instances[oid] = WeakObject(object: object)
-        if instances.count > 1024, instances.count.nonzeroBitCount == 1 {
-            instances = instances.filter { $0.value.object != nil }
-        }
-        return object
-    }
-
-    /// The numbers of the objects in memory.
-    var knownOIDs: [OID] { Array(instances.keys) }
-    func known(_ oid: OID) -> PersistentObject? { instances[oid]?.object }
-    func forget(_ oid: OID) { instances[oid] = nil }
-
-    /// Loads an object's state from the snapshot.
-    func load(_ object: PersistentObject) throws {
-        guard let oid = object.oid else { throw DatabaseError.notAdded(name: object.name) }
-        guard let record = try snapshot.record(RecordKey(oid)) else {
-            throw DatabaseError.missingObject(path: path, oid: oid)
-        }
-        try decode(record) { reader in
-            let name = try className(of: &reader)
-            guard name == type(of: object).className else {
-                throw DatabaseError.wrongClass(
-                    what: "object \(oid)", expected: type(of: object).className, found: name)
-            }
-            _ = try reader.unsigned()
-            try object.decodeState(&reader, ReferenceDecoder(connection: self))
-        }
-        object.version = record.tid
-        object.status = .saved
-    }
-
-    private func className(of reader: inout CBORReader) throws -> String {
-        guard try reader.array() == 3 else {
-            throw CBORReader.Malformed(description: "three parts were expected")
-        }
-        return try reader.text()
-    }
-
-    /// The object a record of the root refers to.
-    func reference(in record: StoredRecord) throws -> PersistentObject {
-        try decode(record) { try ReferenceDecoder(connection: self).decode(&$0) }
-    }
-
-    private func decode<R>(_ record: StoredRecord, _ body: (inout CBORReader) throws -> R) throws -> R {
-        guard case .state(let bytes) = record.value else {
-            throw DatabaseError.unreadable(
-                path: path, oid: record.key.oid, reason: "\(record.key.part) is no state")
-        }
-        var reader = CBORReader(bytes)
-        do {
-            return try body(&reader)
-        } catch let error as CBORReader.Malformed {
-            throw DatabaseError.unreadable(path: path, oid: record.key.oid, reason: error.description)
-        }
+    /// Where a class has its properties. Mostly one class is asked for many times.
+    func layout(of type: Persistent.Type) -> ClassLayout {
+        if let lastLayout, lastLayout.type == type { return lastLayout }
+        let layout = ClassRegistry.layout(of: type)
+        lastLayout = layout
+        return layout
     }
 }

@@ -130,7 +130,7 @@ public final class Database: Sendable {
         var writer = CBORWriter()
         writer.array(3)
         writer.text(Root.className)
-        writer.unsigned(Root.stateVersion)
+        writer.integer(Root.stateVersion)
         writer.map(0)
         let request = CommitRequest(
             id: TransactionID(), user: "", note: "initial database", metadata: [:],

@@ -17,12 +17,12 @@ public enum DatabaseError: Error, CustomStringConvertible {
     /// The transaction is committed, but the connection could not move to a new
     /// snapshot; begin or abort moves it once the cause is gone.
     case committedButNotMoved(path: String, tid: TID, cause: any Error)
-    /// The object's class is not known to this program.
-    case unknownClass(path: String, oid: OID, name: String)
     /// The object's record cannot be read.
     case unreadable(path: String, oid: OID, reason: String)
-    /// The object belongs to another connection.
-    case foreignObject(name: String)
+    /// The object's state was written by a newer version of its class.
+    case newerState(path: String, oid: OID, className: String, found: Int, known: Int)
+    /// The object belongs to another connection, perhaps of another database.
+    case foreignObject(name: String, path: String)
     /// The object is in no database yet; add it to a connection first.
     case notAdded(name: String)
 
@@ -42,12 +42,15 @@ public enum DatabaseError: Error, CustomStringConvertible {
             return
                 "\(path): transaction \(tid) is committed, but the connection still shows the state before: \(cause); "
                 + "begin a transaction once the cause is gone"
-        case .unknownClass(let path, let oid, let name):
-            return "\(path): object \(oid) is of class \"\(name)\", which this program does not have"
+        case .newerState(let path, let oid, let className, let found, let known):
+            return
+                "\(path): object \(oid) is a \(className) of form \(found), this program knows form \(known); "
+                + "use the program that wrote it or a newer one"
         case .unreadable(let path, let oid, let reason):
             return "\(path): object \(oid) cannot be read: \(reason); run verify"
-        case .foreignObject(let name):
-            return "\(name) belongs to another connection; objects are not shared between them"
+        case .foreignObject(let name, let path):
+            return "\(name) belongs to another connection (of \(path)); objects are not shared between "
+                + "connections, nor referred to from one database in another"
         case .notAdded(let name): return "\(name) is in no database yet; add it to a connection first"
         }
     }

@@ -3,8 +3,11 @@
 /// Each name is a record of its own, so transactions that add different names
 /// do not conflict, and a directory of any size costs nothing to open.
 public final class Root: PersistentObject {
-    override class var className: String { "zbigdb.Root" }
+    /// The name its class is stored under.
+    public override class var className: String { "zbigdb.Root" }
     override var isSticky: Bool { true }
+
+    override class func ghost(_ oid: OID) -> PersistentObject { Root(ghost: oid) }
 
     /// Changes of this transaction by subkey; nil for a name that goes. Not by
     /// `String`, which takes different bytes for the same text.
@@ -14,14 +17,22 @@ public final class Root: PersistentObject {
     ///
     /// - Throws: ``StorageError``, ``DatabaseError``.
     /// - Complexity: O(log n) in the number of records.
-    public func object(_ name: String) throws -> PersistentObject? {
+    public func object(_ name: String) throws -> PersistentObject? { try object(name, expecting: nil) }
+
+    /// The object called `name`, which is one of `type`, or nil if there is none.
+    ///
+    /// - Throws: ``DatabaseError/wrongClass(what:expected:found:)``, ``StorageError``.
+    /// - Complexity: O(log n) in the number of records.
+    public func object<T: PersistentReference>(_ name: String, as type: T.Type) throws -> T? {
+        try object(name, expecting: type as? PersistentObject.Type).map { try T.reference(to: $0) }
+    }
+
+    private func object(_ name: String, expecting type: PersistentObject.Type?) throws -> PersistentObject? {
         let subkey = try NameKey.encode(name)
         if let changed = pending[subkey] { return changed }
         let connection = try self.openConnection
         guard let record = try connection.snapshot.record(RecordKey(.root, subkey)) else { return nil }
-        let object = try connection.reference(in: record)
-        if object.isSticky { try object.activate() }
-        return object
+        return try connection.reference(in: record, expecting: type)
     }
 
     /// The array called `name`.
@@ -34,7 +45,7 @@ public final class Root: PersistentObject {
         }
         guard let array = object as? BigArray else {
             throw DatabaseError.wrongClass(
-                what: "\"\(name)\"", expected: BigArray.className, found: type(of: object).className)
+                what: "\"\(name)\"", expected: BigArray.className, found: object.recordClassName)
         }
         try array.activate()
         return array
@@ -42,10 +53,11 @@ public final class Root: PersistentObject {
 
     /// Calls `object` by `name`, and adds it to the database if it is in none.
     ///
-    /// - Throws: ``StorageError/keyTooLong(length:limit:)``, ``DatabaseError/foreignObject(name:)``.
-    public func set(_ name: String, _ object: PersistentObject) throws {
+    /// - Throws: ``StorageError/keyTooLong(length:limit:)``, ``DatabaseError/foreignObject(name:path:)``.
+    public func set(_ name: String, _ object: some PersistentReference) throws {
         let subkey = try NameKey.encode(name)
         try willChange()
+        let object = object.persistentObject
         _ = try openConnection.adopt(object)
         pending[subkey] = .some(object)
     }
@@ -101,5 +113,5 @@ public final class Root: PersistentObject {
     override func didRevert() { pending = [:] }
 
     /// What was pending is stored.
-    func didCommit() { pending = [:] }
+    override func didCommit() { pending = [:] }
 }

@@ -11,8 +11,8 @@ protocol RecordStorage: AnyObject, Sendable {
     /// The database as its last committed transaction left it.
     func openSnapshot() throws(StorageError) -> any StorageSnapshot
 
-    /// Object numbers nobody else gets.
-    func reserveOIDs(_ count: Int) throws(StorageError) -> Range<UInt64>
+    /// Object numbers nobody else gets: at least one, at most `count`.
+    func reserveOIDs(upTo count: Int) throws(StorageError) -> Range<UInt64>
 
     /// Collects the blocks of one transaction.
     func makeBlockWriter() -> any BlockWriter

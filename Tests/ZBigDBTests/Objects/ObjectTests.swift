@@ -46,7 +46,7 @@ struct ObjectTests {
         let storage = try database.openStorage()
         let taken = try await withThrowingTaskGroup(of: [UInt64].self) { group in
             for _ in 0..<4 {
-                group.addTask { try (0..<500).map { _ in try storage.reserveOIDs(1).lowerBound } }
+                group.addTask { try (0..<500).map { _ in try storage.reserveOIDs(upTo: 1).lowerBound } }
             }
             return try await group.reduce(into: []) { $0 += $1 }
         }
@@ -110,14 +110,14 @@ struct ObjectTests {
         try note.set(next: fresh)
         try connection.root.set("fresh", fresh)
         #expect(fresh.oid != nil)
-        #expect(note.status == .changed)
+        #expect(note.objectStatus == .changed)
         try connection.abort()
         #expect(try note.text == "old")
         #expect(try note.next == nil)
-        #expect(note.status == .saved)
+        #expect(note.objectStatus == .saved)
         #expect(fresh.oid == nil)
         #expect(fresh.connection == nil)
-        #expect(fresh.status == .unsaved)
+        #expect(fresh.objectStatus == .unsaved)
         #expect(try connection.root.names() == ["note"])
         #expect(try connection.commit() == nil)
         // It can be added again, also elsewhere.

@@ -19,7 +19,8 @@ final class Note: PersistentObject {
         super.init()
     }
 
-    required init(ghost oid: OID) { super.init(ghost: oid) }
+    override init(ghost oid: OID) { super.init(ghost: oid) }
+    override class func ghost(_ oid: OID) -> PersistentObject { Note(ghost: oid) }
 
     var text: String {
         get throws {

@@ -131,7 +131,7 @@ struct InDoubtTests {
         let writer = storage.makeBlockWriter()
         let bytes = [UInt8](repeating: 9, count: 65536)
         let count = LMDBBlockWriter.mostKeptBytes / bytes.count + 10
-        let oid = OID(rawValue: try storage.reserveOIDs(1).lowerBound)
+        let oid = OID(rawValue: try storage.reserveOIDs(upTo: 1).lowerBound)
         for block in 0..<count {
             try bytes.withUnsafeBytes {
                 try writer.store(NewBlock(oid: oid, number: block, base: nil, bytes: $0))

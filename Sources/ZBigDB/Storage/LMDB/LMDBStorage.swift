@@ -104,16 +104,17 @@ final class LMDBStorage: RecordStorage {
 
     /// Numbers are taken from the file in batches that grow with use, so that
     /// few commits pay for it. A batch not used up is a gap, nothing else.
-    func reserveOIDs(_ count: Int) throws(StorageError) -> Range<UInt64> {
-        let ready = oids.withLock { range -> Range<UInt64>? in
-            guard range.end - range.next >= UInt64(count) else { return nil }
-            defer { range.next += UInt64(count) }
-            return range.next..<(range.next + UInt64(count))
+    func reserveOIDs(upTo count: Int) throws(StorageError) -> Range<UInt64> {
+        func take(_ range: inout OIDRange) -> Range<UInt64> {
+            let end = min(range.end, range.next + UInt64(count))
+            defer { range.next = end }
+            return range.next..<end
         }
-        if let ready { return ready }
+        let ready = oids.withLock { take(&$0) }
+        if !ready.isEmpty { return ready }
         let batch = oids.withLock { range in
             range.lastBatch = min(max(range.lastBatch * 4, 64), 1 << 16)
-            return max(range.lastBatch, count)
+            return range.lastBatch
         }
         let meta = format.meta
         let first = unsafe try environment.write { transaction throws(WriteFailure) in
@@ -121,9 +122,9 @@ final class LMDBStorage: RecordStorage {
         }
         return oids.withLock { range in
             // Another thread may have fetched a batch too: the rest of ours becomes the range.
-            range.next = first + UInt64(count)
+            range.next = first
             range.end = first + UInt64(batch)
-            return first..<(first + UInt64(count))
+            return take(&range)
         }
     }
 

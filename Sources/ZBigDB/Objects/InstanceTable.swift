@@ -1,0 +1,76 @@
+/// The objects of a connection that are in memory, by number, and the cache that keeps
+/// the ones loaded last.
+struct InstanceTable {
+    /// How much the cache keeps.
+    struct Limits: Sendable {
+        var objects = 10_000
+        var bytes = 64 << 20
+    }
+
+    private struct WeakObject {
+        weak var object: PersistentObject?
+    }
+
+    private struct Recent {
+        let object: PersistentObject
+        let bytes: Int
+    }
+
+    var limits = Limits()
+    private var objects: [OID: WeakObject] = [:]
+    private var sweepAt = 1024
+    /// A ring: the oldest is at `oldest`.
+    private var recent: [Recent] = []
+    private var oldest = 0
+    private var recentBytes = 0
+
+    subscript(oid: OID) -> PersistentObject? { objects[oid]?.object }
+
+    /// How many objects are known and alive.
+    var count: Int { objects.values.reduce(0) { $0 + ($1.object == nil ? 0 : 1) } }
+    /// The numbers of the objects in memory.
+    var oids: [OID] { Array(objects.keys) }
+
+    mutating func insert(_ object: PersistentObject, _ oid: OID) {
+        objects[oid] = WeakObject(object: object)
+        guard objects.count > sweepAt else { return }
+        // Each sweep is paid for by as many insertions as it looks at.
+        objects = objects.filter { $0.value.object != nil }
+        sweepAt = max(1024, 2 * objects.count)
+    }
+
+    mutating func remove(_ oid: OID) { objects[oid] = nil }
+
+    func forEach(_ body: (PersistentObject) -> Void) {
+        for entry in objects.values { if let object = entry.object { body(object) } }
+    }
+
+    /// Keeps an object that was just loaded, in place of the ones that were loaded longest ago.
+    mutating func use(_ object: PersistentObject, bytes: Int) {
+        guard limits.objects > 0 else { return }
+        if recent.count < limits.objects, oldest == 0 {
+            recent.append(Recent(object: object, bytes: bytes))
+        } else {
+            recentBytes -= recent[oldest].bytes
+            recent[oldest] = Recent(object: object, bytes: bytes)
+            oldest = (oldest + 1) % recent.count
+        }
+        recentBytes += bytes
+        if recentBytes > limits.bytes, recent.count > 1 { halve() }
+    }
+
+    /// Lets go of the older half.
+    private mutating func halve() {
+        let ordered = recent[oldest...] + recent[..<oldest]
+        recent = Array(ordered.suffix(max(1, recent.count / 2)))
+        oldest = 0
+        recentBytes = recent.reduce(0) { $0 + $1.bytes }
+    }
+
+    /// Lets go of all.
+    mutating func forgetRecent() {
+        recent = []
+        oldest = 0
+        recentBytes = 0
+    }
+}
