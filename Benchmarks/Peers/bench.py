@@ -152,14 +152,8 @@ def load(module):
 
 
 def child(options):
-    import peer
-
     system = load(options.module)[options.system](options.folder)
-    try:
-        lines = STEPS[options.step](system, options)
-    except peer.Missing:
-        return
-    for found in lines:
+    for found in STEPS[options.step](system, options):
         print(json.dumps(found))
 
 
@@ -200,6 +194,13 @@ def run_step(options, module, system, folder, step, cold=False):
 
 def measure(options, module, system, scratch):
     """All lines of one round."""
+    import peer
+
+    kind = load(module)[system]
+
+    def offers(name):
+        return getattr(kind, name) is not getattr(peer.Peer, name)
+
     wanted = options.workload
     folder = os.path.join(scratch, "peer")
     lines = []
@@ -211,8 +212,7 @@ def measure(options, module, system, scratch):
         return found
 
     os.mkdir(folder)
-    has_array = step("create")
-    if has_array:
+    if offers("create") and step("create"):
         if "scan" in wanted:
             step("scan")
             drop_page_cache(folder)
@@ -221,11 +221,12 @@ def measure(options, module, system, scratch):
             if name in wanted:
                 step(name)
     shutil.rmtree(folder)
-    for name, follower in (("append", None), ("objects", "read_objects")):
-        if name in wanted and (has_array or name == "objects"):
+    for name, followers in (("append", []), ("objects", ["read_objects"])):
+        if name in wanted and offers("append" if name == "append" else "open_objects"):
             os.mkdir(folder)
-            if step(name) and follower:
-                step(follower)
+            if step(name):
+                for follower in followers:
+                    step(follower)
             shutil.rmtree(folder)
     return [found for found in lines if found["workload"].rstrip("2") in wanted]
 

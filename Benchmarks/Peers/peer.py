@@ -12,10 +12,6 @@ APPENDED = 8192  # elements of one append: 64 KiB
 RECORD = 100  # bytes of a small object
 
 
-class Missing(Exception):
-    """A peer that is not installed, or cannot do what is asked."""
-
-
 def places(count):
     """The same places as the other benchmarks use: xorshift, seed fixed."""
     state = 88_172_645_463_325_252
@@ -122,49 +118,49 @@ class Peer:
 
     def create(self, count):
         """Fills it in order, with a durable commit every COMMIT bytes."""
-        raise Missing
+        raise NotImplementedError
 
     def open(self):
         """Opens it for reading."""
-        raise Missing
+        raise NotImplementedError
 
     def sum(self):
         """The sum of all elements, in order."""
-        raise Missing
+        raise NotImplementedError
 
     def read(self, place):
-        raise Missing
+        raise NotImplementedError
 
     def open_for_update(self):
-        raise Missing
+        raise NotImplementedError
 
     def update(self, place):
         """Changes one element, durably."""
-        raise Missing
+        raise NotImplementedError
 
     def open_for_append(self):
         """Makes another array, empty."""
-        raise Missing
+        raise NotImplementedError
 
     def append(self, number, values):
         """Appends values, durably; `number` counts the calls."""
-        raise Missing
+        raise NotImplementedError
 
     # Small objects.
 
     def open_objects(self):
-        raise Missing
+        raise NotImplementedError
 
     def commit_object(self, number):
         """Stores one object, durably."""
-        raise Missing
+        raise NotImplementedError
 
     def commit_objects(self, first, number):
         """Stores many in one durable commit."""
-        raise Missing
+        raise NotImplementedError
 
     def read_object(self, number):
-        raise Missing
+        raise NotImplementedError
 
     def close(self):
         pass

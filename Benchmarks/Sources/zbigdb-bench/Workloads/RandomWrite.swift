@@ -11,8 +11,10 @@ enum RandomWrite {
         let path = setup.path(of: system)
         let places = RandomChanges.places(writes, of: setup.count)
         let before = fileSize(path)
-        let writtenBefore = ProcessFacts.writtenBytes()
-        let deviceBefore = ProcessFacts.deviceWrittenBytes(path)
+        // What was written before must not be counted here.
+        sync()
+        let accountedBefore = ProcessFacts.writtenBytes()
+        let diskBefore = ProcessFacts.deviceWrittenBytes(path)
         let seconds =
             switch system {
             case "raw-lmdb": try rewriteBlocks(path, places)
@@ -25,21 +27,23 @@ enum RandomWrite {
             case "plain-pwrite": try writePlain(path, places)
             default: try change(path, places)
             }
-        let written = Double(ProcessFacts.writtenBytes() - writtenBefore)
-        let pages = Double(Set(places.map { $0 / 512 }).count)
-        var line = Measurement(
-            system, "randwrite", seconds: seconds, operations: writes,
-            extra: [
-                "changed_pages": .number(pages), "written_bytes": .number(written),
-                "written_per_changed_page": .number(written / pages / 4096),
-                "growth_bytes": .number(Double(max(0, fileSize(path) - before))),
-            ])
-        // The kernel counts a large page-cache folio as written whole; the disk knows better, but also
-        // what others write.
-        if let deviceBefore, let after = ProcessFacts.deviceWrittenBytes(path) {
-            line.extra["disk_written_bytes"] = .number(Double(after - deviceBefore))
+        let accounted = ProcessFacts.writtenBytes() - accountedBefore
+        // The kernel accounts for a large page-cache folio as a whole; the disk knows better, but it
+        // counts what others write, too.
+        let disk = diskBefore.flatMap { before in
+            ProcessFacts.deviceWrittenBytes(path).map { $0 - before }
         }
-        return [line]
+        let pages = Double(Set(places.map { $0 / 512 }).count)
+        return [
+            Measurement(
+                system, "randwrite", seconds: seconds, operations: writes,
+                extra: [
+                    "changed_pages": .number(pages), "accounted_bytes": .number(Double(accounted)),
+                    "written_bytes": .number(Double(disk ?? accounted)),
+                    "written_per_changed_page": .number(Double(disk ?? accounted) / pages / 4096),
+                    "growth_bytes": .number(Double(max(0, fileSize(path) - before))),
+                ])
+        ]
     }
 
     private static func change(_ path: String, _ places: [Int]) throws -> Double {
