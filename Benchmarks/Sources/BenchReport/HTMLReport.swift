@@ -4,9 +4,14 @@ import Foundation
 package struct HTMLReport {
     private let rows: [ReportRow]
     private let recorded: RecordedFigures
+    private let note: String
 
     /// Of a system measured twice on one task the later measurement counts.
-    package init(measurements: [Measurement], recorded: RecordedFigures = RecordedFigures()) {
+    ///
+    /// - Parameter note: on which machine it was measured, and when.
+    package init(
+        measurements: [Measurement], recorded: RecordedFigures = RecordedFigures(), note: String = ""
+    ) {
         var latest: [ReportRow] = []
         for measurement in measurements {
             let row = ReportRow(measurement)
@@ -24,6 +29,7 @@ package struct HTMLReport {
         }
         rows = latest
         self.recorded = recorded
+        self.note = note
     }
 
     /// The page.
@@ -38,7 +44,8 @@ package struct HTMLReport {
         </style></head><body>
         <h1>ZBigDB: what was measured</h1>
         <p>Ratios within one run are what counts: machines differ, and shared ones drift. Bars are on log \
-        scales; the length from one line to the next is a factor of ten.</p>
+        scales.</p>
+        \(note.isEmpty ? "" : "<p><strong>This run</strong>: \(HTML.escaped(note))</p>")
         \(Self.hatch)
         \(legend)
         \(sources)

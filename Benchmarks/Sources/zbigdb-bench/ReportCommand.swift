@@ -16,12 +16,20 @@ struct ReportCommand: ParsableCommand {
     @Option(name: [.short, .long], help: "Where the page goes.")
     var output = "report.html"
 
+    @Option(help: "On which machine, and when; shown at the top.")
+    var note = ""
+
+    @Flag(help: "Print the figures as tables, too.")
+    var tables = false
+
     func run() throws {
         var measurements: [Measurement] = []
         for file in files { measurements += try Measurement.lines(try text(file)) }
         let recorded = try self.recorded.map { try RecordedFigures(json: text($0)) }
-        let page = HTMLReport(measurements: measurements, recorded: recorded ?? RecordedFigures()).text()
-        try page.write(toFile: output, atomically: true, encoding: .utf8)
+        let report = HTMLReport(
+            measurements: measurements, recorded: recorded ?? RecordedFigures(), note: note)
+        try report.text().write(toFile: output, atomically: true, encoding: .utf8)
+        if tables { print(TextReport.text(measurements)) }
         print(output)
     }
 

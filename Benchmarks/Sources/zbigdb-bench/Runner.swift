@@ -26,7 +26,7 @@ struct Runner {
                 if workload.changesData { removeFile(setup.path(of: system)) }
             }
         }
-        return Self.medians(all)
+        return all.mediansOfRounds()
     }
 
     private func prepare(_ system: String) throws {
@@ -43,38 +43,7 @@ struct Runner {
 
     /// The phases of one measurement; what later ones find out joins what the first did.
     private func measure(_ system: String) throws -> [Measurement] {
-        var results: [Measurement] = []
-        for phase in workload.phases {
-            for found in try runChild(workload, system, phase: phase) {
-                let known = results.firstIndex { $0.system == found.system && $0.task == found.task }
-                if let known {
-                    results[known].extra.merge(found.extra) { _, new in new }
-                } else {
-                    results.append(found)
-                }
-            }
-        }
-        return results
-    }
-
-    static func medians(_ all: [Measurement]) -> [Measurement] {
-        var groups: [[Measurement]] = []
-        for measurement in all {
-            if let known = groups.firstIndex(where: {
-                $0[0].system == measurement.system && $0[0].task == measurement.task
-            }) {
-                groups[known].append(measurement)
-            } else {
-                groups.append([measurement])
-            }
-        }
-        return groups.map { group in
-            let sorted = group.sorted { $0.seconds < $1.seconds }
-            var median = sorted[sorted.count / 2]
-            // On a shared machine the best run says what the code takes, the median what it got.
-            if sorted.count > 1 { median.extra["best_seconds"] = .number(sorted[0].seconds) }
-            return median
-        }
+        try workload.phases.flatMap { try runChild(workload, system, phase: $0) }.joiningPhases()
     }
 
     private func runChild(_ workload: Workload, _ system: String, phase: String?) throws -> [Measurement] {
