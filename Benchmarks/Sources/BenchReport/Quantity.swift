@@ -41,6 +41,7 @@ package enum Quantity {
     /// A value of `extra`: the name tells the unit.
     package static func named(_ name: String, _ value: Double) -> String {
         if name.contains("bytes") { return bytes(value) }
+        if name.hasSuffix("MBps") { return megabytesPerSecond(value) }
         if name.hasSuffix("_MiB") { return bytes(value * 1_048_576) }
         if name.hasPrefix("ms") || name.hasSuffix("_ms") { return seconds(value / 1e3) }
         if name.hasPrefix("us_") || name.hasSuffix("_us") { return seconds(value / 1e6) }
@@ -50,7 +51,7 @@ package enum Quantity {
 
     /// The name of a value of `extra` without its unit, which ``named(_:_:)`` shows.
     package static func label(_ name: String) -> String {
-        let units: Set<Substring> = ["bytes", "MiB", "ms", "us", "seconds"]
+        let units: Set<Substring> = ["bytes", "MiB", "MBps", "ms", "us", "seconds"]
         return name.split(separator: "_").filter { !units.contains($0) }.joined(separator: " ")
     }
 

@@ -17,9 +17,12 @@ enum Seam {
     /// Gives back the space that nothing uses any more; tells whether that can be done.
     static func compact(_ database: Database) throws -> Bool { false }
 
+    /// The systems that keep old versions, as those do whose figures were published.
+    static let history: [String] = []
+
     /// The codecs that blocks can be stored with, as systems.
     static let codecs: [String] = []
 
-    /// Stores new blocks with the codec of a system.
-    static func useCodec(_ system: String, _ configuration: inout Database.Configuration) {}
+    /// The configuration of a system's new database.
+    static func configuration(_ system: String) -> Database.Configuration { Database.Configuration() }
 }

@@ -10,7 +10,7 @@ enum Workload: String, CaseIterable {
     /// Whether it reads what `create` wrote.
     var needsData: Bool {
         switch self {
-        case .create, .append, .zblkfmt, .bigtxn, .virtmemScan: false
+        case .create, .append, .zblkfmt, .bigtxn, .compress, .virtmemScan: false
         default: true
         }
     }
@@ -27,21 +27,29 @@ enum Workload: String, CaseIterable {
     var preparations: [Workload] { self == .scanAfterUpdates ? [.update] : [] }
 
     /// The processes of one measurement, one after the other.
-    var phases: [String?] { self == .zblkfmt ? ["write", "touch"] : [nil] }
+    var phases: [String?] {
+        switch self {
+        case .zblkfmt: ["write", "touch"]
+        case .compress: ["write", "scan"]
+        default: [nil]
+        }
+    }
 
     var systems: [String] {
         switch self {
         case .create: ["zbigdb", "raw-lmdb", "plain-mmap"]
         case .scan: ["zbigdb", "plain-mmap", "raw-lmdb", "zbigdb-loadblk", "plain-read"] + Seam.streaming
-        case .scanAfterUpdates, .zblkfmt, .randread: ["zbigdb", "plain-mmap", "raw-lmdb"]
+        case .scanAfterUpdates, .randread: ["zbigdb", "plain-mmap", "raw-lmdb"]
+        case .zblkfmt: ["zbigdb", "plain-mmap", "raw-lmdb"] + Seam.history
         case .firsttouch: ["zbigdb", "plain-mmap", "raw-lmdb", "zbigdb-loadblk"]
         case .abort: ["zbigdb"]
         case .rss: ["zbigdb", "plain-mmap"]
         case .virtmemScan: ["plain-mmap", "virtmem-aligned", "virtmem-unaligned"]
-        case .update, .append: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"]
+        case .update: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"]
+        case .append: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"] + Seam.history
         case .randwrite: ["zbigdb", "raw-lmdb", "plain-mmap", "plain-pwrite"]
         case .mvcc, .bigtxn: ["zbigdb", "raw-lmdb"]
-        case .compress: Seam.codecs
+        case .compress: Seam.codecs.isEmpty ? [] : ["zbigdb"] + Seam.codecs
         }
     }
 

@@ -15,7 +15,7 @@ enum Append {
             switch system {
             case "raw-lmdb", "raw-lmdb-4KiB": try putRecords(path, setup, values, each)
             case "plain-pwrite": try writePlain(path, setup, values)
-            default: try append(path, setup, values)
+            default: try append(path, setup, values, Seam.configuration(system))
             }
         let size = Double(fileSize(path))
         removeFile(path)
@@ -30,8 +30,10 @@ enum Append {
         ]
     }
 
-    private static func append(_ path: String, _ setup: Setup, _ values: [Double]) throws -> Double {
-        let database = try Database(path, create: true)
+    private static func append(
+        _ path: String, _ setup: Setup, _ values: [Double], _ configuration: Database.Configuration
+    ) throws -> Double {
+        let database = try Database(path, create: true, configuration: configuration)
         let connection = try database.connect()
         let array = try connection.createArray("a", shape: [0], of: Double.self)
         try connection.commit()

@@ -69,7 +69,7 @@ enum BlockFormat {
             switch system {
             case "raw-lmdb": try LMDBFormatStore(path)
             case "plain-mmap": try PlainFormatStore(path)
-            default: try DatabaseFormatStore(path, isAppended: name == .append)
+            default: try DatabaseFormatStore(path, Seam.configuration(system), isAppended: name == .append)
             }
         let pool = Self.pool()
         if name != .append {

@@ -20,8 +20,8 @@ struct DatabaseFormatStore: BlockFormatStore {
     private let array: BigArray
     private let isAppended: Bool
 
-    init(_ path: String, isAppended: Bool) throws {
-        database = try Database(path, create: true)
+    init(_ path: String, _ configuration: Database.Configuration, isAppended: Bool) throws {
+        database = try Database(path, create: true, configuration: configuration)
         connection = try database.connect()
         array = try connection.createArray(
             "a", shape: [isAppended ? 0 : BlockFormat.count], of: Int64.self)
