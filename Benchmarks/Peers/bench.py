@@ -7,7 +7,6 @@ import argparse
 import importlib
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -15,11 +14,15 @@ import sys
 import tempfile
 import time
 
+try:
+    import peer
+except ImportError as error:
+    sys.exit(f"nothing works without NumPy: {error}")
+
 MODULES = ["numpy", "h5py", "zarr", "icechunk", "tiledb", "arcticdb", "sqlite", "zodb", "wendelin"]
 WORKLOADS = ["create", "scan", "randread", "update", "append", "objects"]
 READS = 100_000
 OBJECTS = 100_000
-HERE = pathlib.Path(__file__).resolve().parent
 
 
 def say(text):
@@ -48,15 +51,11 @@ def create(system, options):
     system.create(options.count)
     system.close()
     seconds = time.perf_counter() - start
-    import peer
-
     growth = peer.folder_bytes(system.folder)
     return [line(system.name, "create", seconds, options.count * 8, extra={"growth_bytes": growth})]
 
 
 def scan(system, options):
-    import peer
-
     system.open()
     lines = []
     for name in ("scan", "scan2"):
@@ -70,8 +69,6 @@ def scan(system, options):
 
 
 def randread(system, options):
-    import peer
-
     system.open()
     lines = []
     for case in ("first", "mapped"):
@@ -90,8 +87,6 @@ def randread(system, options):
 
 
 def update(system, options):
-    import peer
-
     system.open_for_update()
     before = peer.folder_bytes(system.folder)
     places = peer.places(options.count)
@@ -103,8 +98,6 @@ def update(system, options):
 
 
 def append(system, options):
-    import peer
-
     before = peer.folder_bytes(system.folder)
     system.open_for_append()
     values = peer.elements(0, peer.APPENDED)
@@ -119,8 +112,6 @@ def append(system, options):
 
 
 def objects(system, options):
-    import peer
-
     system.open_objects()
     single = peer.Deadline(2 * options.transactions, options.limit).run(system.commit_object)
     start = time.perf_counter()
@@ -134,8 +125,6 @@ def objects(system, options):
 
 
 def read_objects(system, options):
-    import peer
-
     system.open_objects()
     places = peer.places(OBJECTS)
     loop = peer.Deadline(READS, options.limit).run(lambda number: system.read_object(next(places)))
@@ -148,7 +137,7 @@ STEPS = {
 
 
 def load(module):
-    return {peer.name: peer for peer in importlib.import_module(f"peer_{module}").PEERS}
+    return {kind.name: kind for kind in importlib.import_module(f"peer_{module}").PEERS}
 
 
 def child(options):
@@ -161,8 +150,6 @@ def child(options):
 
 
 def drop_page_cache(folder):
-    import peer
-
     for path, _, names in os.walk(folder):
         for name in names:
             file = os.path.join(path, name)
@@ -194,8 +181,6 @@ def run_step(options, module, system, folder, step, cold=False):
 
 def measure(options, module, system, scratch):
     """All lines of one round."""
-    import peer
-
     kind = load(module)[system]
 
     def offers(name):
@@ -292,5 +277,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
     sys.exit(main())
