@@ -7,6 +7,9 @@ internal import CVirtMem
 /// The system's page size in bytes.
 public let systemPageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
 
+/// The machine's memory in bytes.
+public let systemMemory = sysconf(Int32(_SC_PHYS_PAGES)) * systemPageSize
+
 /// Address space of its own: reserved without memory, given back on deinit.
 ///
 /// It begins on a granule of the fault table, hence also on a 2 MiB boundary,

@@ -116,11 +116,14 @@ public struct FrameKey: Hashable, Sendable {
     public let domain: UInt64
     /// Which content of that store.
     public let content: UInt64
+    /// Which version of it.
+    public let revision: UInt64
 
-    /// The key of `content` of the store `domain`.
-    public init(domain: UInt64, content: UInt64) {
+    /// The key of a version of `content` of the store `domain`.
+    public init(domain: UInt64, content: UInt64, revision: UInt64 = 0) {
         self.domain = domain
         self.content = content
+        self.revision = revision
     }
 }
 

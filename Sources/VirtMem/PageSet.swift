@@ -17,6 +17,18 @@ public struct PageSet: Sendable, Equatable, CustomStringConvertible {
         return set
     }
 
+    /// The set with these bits: page n is bit n % 64 of word n / 64. Missing words are zeros, bits
+    /// beyond the block are left out.
+    public init(pageCount: Int, bitmap: some Sequence<UInt64>) {
+        self.init(pageCount: pageCount)
+        for (index, word) in bitmap.enumerated() where index < words.count { words[index] = word }
+        let rest = pageCount & 63
+        if rest > 0, let last = words.indices.last { words[last] &= 1 << UInt64(rest) - 1 }
+    }
+
+    /// The bits: page n is bit n % 64 of word n / 64.
+    public var bitmap: [UInt64] { words }
+
     /// Adds page `page`.
     public mutating func insert(_ page: Int) {
         precondition(page >= 0 && page < pageCount, "page outside the block")
@@ -34,6 +46,30 @@ public struct PageSet: Sendable, Equatable, CustomStringConvertible {
         page >= 0 && page < pageCount && words[page >> 6] & (1 << UInt64(page & 63)) != 0
     }
 
+    /// Adds the pages of a range.
+    public mutating func insert(contentsOf range: Range<Int>) {
+        for page in range { insert(page) }
+    }
+
+    /// Adds the pages of another set of the same size.
+    public mutating func formUnion(_ other: PageSet) { combine(other) { $0 | $1 } }
+
+    /// Keeps the pages that another set of the same size has as well.
+    public mutating func formIntersection(_ other: PageSet) { combine(other) { $0 & $1 } }
+
+    /// Takes out the pages of another set of the same size.
+    public mutating func subtract(_ other: PageSet) { combine(other) { $0 & ~$1 } }
+
+    /// Whether no page is in both sets.
+    public func isDisjoint(with other: PageSet) -> Bool {
+        zip(words, other.words).allSatisfy { $0 & $1 == 0 }
+    }
+
+    private mutating func combine(_ other: PageSet, _ operation: (UInt64, UInt64) -> UInt64) {
+        precondition(other.pageCount == pageCount, "sets over blocks of different sizes")
+        for index in words.indices { words[index] = operation(words[index], other.words[index]) }
+    }
+
     /// How many pages are in the set.
     /// - Complexity: O(pageCount / 64)
     public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
@@ -49,6 +85,19 @@ public struct PageSet: Sendable, Equatable, CustomStringConvertible {
             while rest != 0 {
                 result.append(index << 6 + rest.trailingZeroBitCount)
                 rest &= rest - 1
+            }
+        }
+        return result
+    }
+
+    /// Runs of adjacent pages, ascending.
+    public var runs: [Range<Int>] {
+        var result: [Range<Int>] = []
+        for page in pages {
+            if let last = result.last, last.upperBound == page {
+                result[result.count - 1] = last.lowerBound..<(page + 1)
+            } else {
+                result.append(page..<(page + 1))
             }
         }
         return result

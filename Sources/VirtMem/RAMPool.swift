@@ -37,7 +37,7 @@ final class RAMPool: Sendable {
     private let budgetInBytes = Atomic(RAMPool.defaultBudget())
 
     /// A quarter of the machine's memory.
-    private static func defaultBudget() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) / 4 * systemPageSize }
+    private static func defaultBudget() -> Int { systemMemory / 4 }
 
     /// How many bytes of frames may be handed out before clean ones are evicted.
     var budget: Int {

@@ -2,15 +2,17 @@ internal import Synchronization
 internal import VirtMem
 
 /// What the virtual-memory engine knows of an array's file: blocks come from
-/// the connection's snapshot, and go to the block writer of its commit.
+/// the connection's snapshot, and go to the block writer of its transaction.
 ///
 /// It is called from any thread, and knows neither the connection nor its
-/// objects: only the box with the snapshot of the moment.
+/// objects: only the box with the snapshot of the moment, and the writer.
 final class ArrayBackend: BigFile {
     let oid: OID
     let blockSize: Int
     let description: String
     private let box: SnapshotBox
+    private let ahead: AheadWriter
+    private let policy: RewritePolicy
     private let state = Mutex(State())
 
     private struct State {
@@ -20,94 +22,191 @@ final class ArrayBackend: BigFile {
         var droppedFrom: Int?
         /// The first block this transaction cut, perhaps only in part.
         var cutFrom: Int?
-        /// Blocks given to the writer.
-        var stored: Set<Int> = []
+        /// What this transaction stored of its changes.
+        var stored: [Int: Stored] = [:]
+        /// Runs of blocks that come next and are to lie in one record each.
+        var extents: [Range<Int>] = []
+        var spread = 0
     }
 
-    init(oid: OID, blockSize: Int, path: String, box: SnapshotBox) {
+    /// A block that was given to a writer.
+    private struct Stored {
+        let base: TID?
+        let baseRecipe: BlockRecipe
+        var patch: BlockPatch
+        /// Whether it can be loaded from there.
+        var isReadable: Bool
+
+        var recipe: BlockRecipe { baseRecipe.applying(patch, isExact: false) }
+    }
+
+    init(
+        oid: OID, blockSize: Int, path: String, box: SnapshotBox, ahead: AheadWriter, policy: RewritePolicy
+    ) {
         self.oid = oid
         self.blockSize = blockSize
         description = "array file \(oid) of \(path)"
         self.box = box
+        self.ahead = ahead
+        self.policy = policy
     }
 
     // MARK: Loading
 
     func sources(of blks: Range<Int>) throws -> [BlockSource] {
         let snapshot = try box.current(for: description)
-        guard let dropped = state.withLock({ $0.droppedFrom }), dropped < blks.upperBound else {
-            return try snapshot.sources(oid, blks, blockSize: blockSize)
+        let (dropped, stored) = state.withLock { state in
+            (state.droppedFrom ?? .max, Self.readable(state, blks))
         }
-        let kept = blks.lowerBound..<max(blks.lowerBound, dropped)
-        return try snapshot.sources(oid, kept, blockSize: blockSize)
-            + Array(repeating: .hole, count: blks.count - kept.count)
+        let kept = blks.lowerBound..<min(max(blks.lowerBound, dropped), blks.upperBound)
+        var sources = try snapshot.sources(oid, kept, blockSize: blockSize)
+        sources += Array(repeating: .hole, count: blks.count - kept.count)
+        for (block, recipe) in stored {
+            sources[block - blks.lowerBound] = try snapshot.source(recipe, blockSize: blockSize)
+        }
+        return sources
+    }
+
+    private static func readable(_ state: State, _ blks: Range<Int>) -> [(Int, BlockRecipe)] {
+        if state.stored.isEmpty { return [] }
+        return blks.compactMap { block in
+            guard let stored = state.stored[block], stored.isReadable else { return nil }
+            return (block, stored.recipe)
+        }
     }
 
     func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
         let snapshot = try box.current(for: description)
-        try unsafe snapshot.withBlock(oid, blk) { stored in
-            guard let stored = unsafe stored else { return }
-            let header = unsafe stored.header
-            let damaged = unsafe header.damagedPages(stored.record)
-            if let page = damaged.first {
-                throw StorageError.corrupt(
-                    path: description, what: "block \(blk), page \(page): its checksum is wrong")
-            }
-            guard unsafe stored.bytes.count <= buffer.count else {
-                throw StorageError.corrupt(path: description, what: "block \(blk) is longer than a block")
-            }
-            unsafe buffer.copyMemory(from: stored.bytes)
+        let stored = state.withLock { Self.readable($0, blk..<(blk + 1)).first?.1 }
+        guard let recipe = try stored ?? snapshot.record(RecordKey(oid, block: blk))?.value.recipe else {
+            return
         }
+        try unsafe snapshot.read(recipe, ofBlock: blk, into: buffer)
     }
 
     // MARK: Storing
 
     /// Blocks stored from now on go to `writer`.
-    func begin(_ writer: any BlockWriter) {
-        state.withLock { state in
-            state.writer = writer
-            state.stored = []
+    func begin(_ writer: any BlockWriter) { state.withLock { $0.writer = writer } }
+
+    /// Elements of this size lie in it: changes of pages that share one conflict.
+    func note(itemSize: Int) {
+        let spread = systemPageSize % itemSize == 0 ? 0 : (itemSize + systemPageSize - 1) / systemPageSize
+        state.withLock { $0.spread = max($0.spread, spread) }
+    }
+
+    func willStore(_ blocks: Range<Int>, changedPages: [Int]) {
+        let extents = self.extents(in: blocks, changedPages)
+        state.withLock { $0.extents = extents }
+    }
+
+    /// The parts of a run of changed blocks that are worth a record of their own.
+    private func extents(in blocks: Range<Int>, _ changedPages: [Int]) -> [Range<Int>] {
+        let whole = Int(RewritePolicy.wholeShare * Double(blockSize / systemPageSize))
+        let most = max(OpenExtent.mostBytes / blockSize, 1)
+        let fewest = max(OpenExtent.fewestBytes / blockSize, 2)
+        var extents: [Range<Int>] = []
+        var start: Int?
+        for block in blocks.lowerBound...blocks.upperBound {
+            let isWhole = block < blocks.upperBound && changedPages[block - blocks.lowerBound] >= whole
+            if isWhole, start == nil { start = block }
+            guard let first = start, !isWhole || block - first == most else { continue }
+            if block - first >= fewest { extents.append(first..<block) }
+            start = isWhole ? block : nil
         }
+        return extents
     }
 
     func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws {
-        let (writer, dropped) = state.withLock { ($0.writer, $0.droppedFrom.map { blk >= $0 } ?? false) }
-        guard let writer else {
+        guard let writer = state.withLock({ $0.writer }) else {
             throw StorageError.protocolViolation("\(description): storeblk outside a commit")
         }
-        let snapshot = try box.current(for: description)
-        let base: TID?
-        if dropped {
-            base = try snapshot.record(RecordKey(oid, block: blk))?.tid
-        } else {
-            // A page written with the bytes it had is no change (E24).
-            let (tid, differs) = try unsafe snapshot.withBlock(oid, blk) { stored in
-                unsafe (stored?.tid, Self.differs(bytes, changed, stored?.bytes))
-            }
-            if !differs { return }
-            base = tid
-        }
-        try unsafe writer.store(NewBlock(oid: oid, number: blk, base: base, bytes: bytes))
-        state.withLock { _ = $0.stored.insert(blk) }
+        guard let stored = try unsafe store(blk, bytes, changed, writer) else { return }
+        state.withLock { $0.stored[blk] = stored }
     }
 
-    /// Whether any of the changed pages differs from what is stored.
-    private static func differs(
-        _ bytes: UnsafeRawBufferPointer, _ changed: PageSet, _ stored: UnsafeRawBufferPointer?
-    ) -> Bool {
-        let pageSize = bytes.count / changed.pageCount
-        let storedCount = unsafe stored?.count ?? 0
-        for page in changed.pages {
-            let range = (page * pageSize)..<((page + 1) * pageSize)
-            let new = unsafe UnsafeRawBufferPointer(rebasing: bytes[range])
-            if let stored = unsafe stored, range.upperBound <= storedCount {
-                let old = unsafe UnsafeRawBufferPointer(rebasing: stored[range])
-                if unsafe !equal(new, old) { return true }
-            } else if unsafe !CRC32C.isZero(new) {
-                return true
+    /// Blocks can be stored ahead of the commit until it begins.
+    var canSpill: Bool { state.withLock { $0.writer == nil } }
+
+    func spillblks(_ blocks: [DirtyBlock]) throws {
+        let writer = try ahead.current(for: description)
+        var stored: [(Int, Stored)] = []
+        for run in unsafe Self.runs(unsafe blocks) {
+            let changed = run.map { unsafe blocks[$0].changed.count }
+            let first = unsafe blocks[run.lowerBound].number
+            willStore(first..<(first + run.count), changedPages: changed)
+            for index in run {
+                let block = unsafe blocks[index]
+                if let done = try unsafe store(block.number, block.bytes, block.changed, writer) {
+                    stored.append((unsafe block.number, done))
+                }
             }
         }
-        return false
+        try writer.flush()
+        state.withLock { state in
+            for (number, block) in stored {
+                state.stored[number] = block
+                state.stored[number]?.isReadable = true
+            }
+        }
+    }
+
+    /// Ranges of indices of blocks with adjacent numbers.
+    private static func runs(_ blocks: [DirtyBlock]) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for index in unsafe blocks.indices {
+            if let last = runs.last, last.upperBound == index,
+                unsafe blocks[index - 1].number + 1 == blocks[index].number
+            {
+                runs[runs.count - 1] = last.lowerBound..<(index + 1)
+            } else {
+                runs.append(index..<(index + 1))
+            }
+        }
+        return runs
+    }
+
+    /// Gives what changed to `writer`; nil if nothing did.
+    private func store(
+        _ blk: Int, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet, _ writer: any BlockWriter
+    ) throws -> Stored? {
+        let (before, dropped, extent) = state.withLock { state in
+            (state.stored[blk], state.droppedFrom.map { blk >= $0 } ?? false, Self.takeExtent(blk, &state))
+        }
+        if let extent { try writer.expect(oid, extent, blockSize: blockSize) }
+        let snapshot = try box.current(for: description)
+        let record = before == nil ? try snapshot.record(RecordKey(oid, block: blk)) : nil
+        let baseRecipe = before?.baseRecipe ?? record?.value.recipe ?? BlockRecipe()
+        // What is dropped is zeros, whatever is stored.
+        let recipe = before?.recipe ?? (dropped ? BlockRecipe() : baseRecipe)
+        // A page written with the bytes it had is no change (E24).
+        let differing = try unsafe snapshot.differences(recipe, bytes, changed)
+        if differing.isEmpty { return nil }
+        let plan = policy.plan(recipe, changed: differing)
+        var pages = recipe.pages(of: changed.pageCount)
+        pages.formUnion(differing)
+        pages.formIntersection(plan.covered)
+        for page in differing.pages where unsafe Self.isZero(bytes, page) { pages.remove(page) }
+        if plan.isWhole { pages.fillIfDense() }
+        let part = unsafe try writer.store(NewBlock(oid: oid, number: blk, bytes: bytes, pages: pages))
+        var patch = BlockPatch(parts: part.map { [$0] } ?? [], changed: differing, covered: plan.covered)
+        if dropped, before == nil {
+            patch.changed = .all(pageCount: changed.pageCount)
+            patch.covered = patch.changed
+        }
+        if let earlier = before?.patch { patch = earlier.followed(by: patch) }
+        return Stored(
+            base: before?.base ?? record?.tid, baseRecipe: baseRecipe, patch: patch, isReadable: false)
+    }
+
+    private static func takeExtent(_ blk: Int, _ state: inout State) -> Range<Int>? {
+        guard let first = state.extents.first, first.contains(blk) else { return nil }
+        return state.extents.removeFirst()
+    }
+
+    private static func isZero(_ bytes: UnsafeRawBufferPointer, _ page: Int) -> Bool {
+        let range = (page * systemPageSize)..<((page + 1) * systemPageSize)
+        return unsafe CRC32C.isZero(UnsafeRawBufferPointer(rebasing: bytes[range]))
     }
 
     // MARK: Dropping
@@ -118,15 +217,27 @@ final class ArrayBackend: BigFile {
         state.withLock { state in
             state.droppedFrom = min(state.droppedFrom ?? .max, block)
             state.cutFrom = min(state.cutFrom ?? .max, cut)
+            state.stored = state.stored.filter { $0.key < block }
         }
     }
 
     var hasStoredBlocks: Bool { state.withLock { !$0.stored.isEmpty } }
     var cutFrom: Int? { state.withLock { $0.cutFrom } }
 
+    /// What a commit needs to know of what was stored.
+    func blockWrites() -> [BlockWrite] {
+        state.withLock { state in
+            state.stored.map { number, stored in
+                BlockWrite(
+                    key: RecordKey(oid, block: number), base: stored.base, baseRecipe: stored.baseRecipe,
+                    patch: stored.patch, spread: state.spread)
+            }
+        }
+    }
+
     /// The records of dropped blocks that were not written again.
     func drops() throws -> [RecordWrite] {
-        let (dropped, stored) = state.withLock { ($0.droppedFrom, $0.stored) }
+        let (dropped, stored) = state.withLock { ($0.droppedFrom, Set($0.stored.keys)) }
         guard let dropped else { return [] }
         let snapshot = try box.current(for: description)
         var writes: [RecordWrite] = []
@@ -142,21 +253,24 @@ final class ArrayBackend: BigFile {
         }
     }
 
-    /// The transaction has ended. Returns the block from which on blocks were dropped.
-    func end() -> Int? {
+    /// The transaction has ended. Returns the blocks whose memory may show what the
+    /// snapshot does not have: those it dropped, from one on, and those it stored ahead.
+    func end() -> (dropped: Int?, ahead: [Int]) {
         state.withLock { state in
-            defer { state = State() }
-            return state.droppedFrom
+            let ahead = state.stored.filter(\.value.isReadable).map(\.key)
+            let dropped = state.droppedFrom
+            let spread = state.spread
+            state = State()
+            state.spread = spread
+            return (dropped, ahead)
         }
     }
 }
 
-/// Whether two runs of bytes of one length are the same.
-private func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
-    guard let x = a.baseAddress, let y = b.baseAddress else { return true }
-    return unsafe memcmp(x, y, a.count) == 0
+extension PageSet {
+    /// Adds what is missing up to the last page, if that is little: one piece is read faster.
+    fileprivate mutating func fillIfDense() {
+        guard let last = runs.last?.upperBound, count * 4 >= last * 3 else { return }
+        insert(contentsOf: 0..<last)
+    }
 }
-
-#if canImport(Glibc)
-    internal import Glibc
-#endif

@@ -129,7 +129,7 @@ public final class BigArray: PersistentObject {
         try activate()
         // A new array's file gets its number with the first use.
         if file.oid == nil { _ = try connection.adopt(file) }
-        return try file.memory(reaching: bytes)
+        return try file.memory(reaching: bytes, itemSize: itemSize)
     }
 
     // MARK: Shape

@@ -50,7 +50,7 @@ public final class ZBigFile: PersistentObject {
     ///
     /// - Throws: `VirtMemError.outOfReservation` if it is open with
     ///   less, ``DatabaseError/notAdded(name:)``.
-    func memory(reaching bytes: Int) throws -> FileHandle {
+    func memory(reaching bytes: Int, itemSize: Int = 1) throws -> FileHandle {
         if let handle {
             if bytes <= handle.reservedBytes { return handle }
             // Larger than foreseen: as long as nobody points into it, it can move.
@@ -64,10 +64,15 @@ public final class ZBigFile: PersistentObject {
         let wished = connection.database.configuration.arrayReservation
         let (doubled, overflow) = bytes.multipliedReportingOverflow(by: 2)
         let backend =
-            self.backend
-            ?? ArrayBackend(oid: oid, blockSize: blockSize, path: connection.path, box: connection.box)
+            try self.backend
+            ?? ArrayBackend(
+                oid: oid, blockSize: blockSize, path: connection.path, box: connection.box,
+                ahead: connection.ahead,
+                policy: RewritePolicy(keepsHistory: connection.storage.keepsHistory))
+        backend.note(itemSize: itemSize)
         let handle = try Self.open(
-            backend, wished: max(wished, overflow ? bytes : doubled), needed: max(wished, bytes))
+            backend, wished: max(wished, overflow ? bytes : doubled), needed: max(wished, bytes),
+            connection.database.dirtyBudget)
         self.backend = backend
         self.handle = handle
         connection.openFiles[oid] = self
@@ -75,14 +80,14 @@ public final class ZBigFile: PersistentObject {
     }
 
     /// Reserves what is wished for, or without room to grow what is needed.
-    private static func open(_ backend: ArrayBackend, wished: Int, needed: Int) throws(VirtMemError)
-        -> FileHandle
+    private static func open(_ backend: ArrayBackend, wished: Int, needed: Int, _ budget: DirtyBudget)
+        throws(VirtMemError) -> FileHandle
     {
         do throws(VirtMemError) {
-            return try FileHandle(backend, reserving: wished)
+            return try FileHandle(backend, reserving: wished, dirtyBudget: budget)
         } catch {
             guard case .outOfMemory = error, needed < wished else { throw error }
-            return try FileHandle(backend, reserving: needed)
+            return try FileHandle(backend, reserving: needed, dirtyBudget: budget)
         }
     }
 
@@ -92,7 +97,7 @@ public final class ZBigFile: PersistentObject {
     }
 
     /// Whether array memory was changed and not committed.
-    var isDirty: Bool { handle?.isDirty ?? false }
+    var isDirty: Bool { handle?.isDirty ?? false || hasStoredBlocks }
 
     /// Gives up the bytes from `byte` on: they read as zeros, also if the file grows again.
     func drop(from byte: Int) throws {
@@ -120,7 +125,11 @@ public final class ZBigFile: PersistentObject {
     /// The first block that this transaction cut, in part or as a whole.
     var cutFrom: Int? { backend?.cutFrom }
 
-    func collectDrops(_ builder: inout CommitBuilder) throws { builder.writes += try backend?.drops() ?? [] }
+    func collectBlocks(_ builder: inout CommitBuilder) throws {
+        guard let backend else { return }
+        builder.writes += try backend.drops()
+        builder.blockWrites += backend.blockWrites()
+    }
 
     /// What was stored is committed. Cannot fail.
     func markStored() {
@@ -134,7 +143,9 @@ public final class ZBigFile: PersistentObject {
 
     func discard() throws {
         try handle?.discard()
-        if let dropped = backend?.end() { try handle?.invalidate(from: dropped) }
+        guard let (dropped, ahead) = backend?.end() else { return }
+        try handle?.invalidate(ahead)
+        if let dropped { try handle?.invalidate(from: dropped) }
     }
 
     // MARK: The boundary

@@ -18,7 +18,7 @@ extension Connection: Synchronizer {
         let own = commit.committedTID
         commit = CommitState()
         if transaction.status != .committed {
-            for file in openFiles.values { try file.discard() }
+            try discardMemory()
             // Changes made after a failed commit belonged to nobody.
             _ = try dropUnregistered()
         }
@@ -34,10 +34,16 @@ extension Connection: Synchronizer {
     /// Moves to the newest snapshot. Array memory changed since the last boundary, without
     /// a call that began a transaction, belonged to one that ends here (behaviour G26).
     public func newTransaction(_ transaction: Transaction) throws {
-        for file in openFiles.values { try file.discard() }
+        try discardMemory()
         let failure = try dropUnregistered()
         try moveSnapshot(own: nil)
         if let failure { throw failure }
+    }
+
+    /// Drops changes of array memory, and then what was stored of them ahead.
+    private func discardMemory() throws {
+        defer { ahead.take()?.discard() }
+        for file in openFiles.values { try file.discard() }
     }
 
     /// Takes back changes of objects that could not be registered; returns why they could not.

@@ -27,7 +27,7 @@ extension Connection: DataManager {
     /// - Throws: `VirtMemError.storeFailed`, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
         if let deferredFailure { throw deferredFailure }
-        let writer = try storage.makeBlockWriter()
+        let writer = try ahead.take() ?? storage.makeBlockWriter(isAhead: false)
         commit.writer = writer
         for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {
             try file.writeOut(writer)
@@ -35,7 +35,7 @@ extension Connection: DataManager {
         // Others write between here and the vote, and so may we: numbers of new objects.
         try writer.flush()
         var builder = CommitBuilder(connection: self)
-        for file in openFiles.values { try file.collectDrops(&builder) }
+        for file in openFiles.values { try file.collectBlocks(&builder) }
         // Serialising finds new objects, which are appended and serialised in turn.
         var index = 0
         while index < changed.count {
@@ -58,15 +58,16 @@ extension Connection: DataManager {
         commit.request = CommitRequest(
             id: transaction.id, user: transaction.user, note: transaction.note,
             metadata: transaction.metadata,
-            writes: builder.writes, readings: relied, cutOffs: cutOffs, blocks: writer)
+            writes: builder.writes, blockWrites: builder.blockWrites,
+            readings: relied, cutOffs: cutOffs, blocks: writer)
     }
 
     /// Says yes, or throws ``ConflictError`` or ``StorageError``.
     public func tpcVote(_ transaction: Transaction) throws {
-        guard let request = commit.request, let writer = commit.writer else {
+        guard let request = commit.request else {
             throw StorageError.protocolViolation("tpcVote without commit")
         }
-        if request.writes.isEmpty, request.readings.isEmpty, writer.isEmpty { return }
+        if request.writes.isEmpty, request.readings.isEmpty, request.blockWrites.isEmpty { return }
         do {
             commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1)
         } catch var conflict as ConflictError {
@@ -98,7 +99,9 @@ extension Connection: DataManager {
     /// Memory shows the last committed state of this snapshot again.
     private func revert() throws {
         commit.prepared?.abort()
-        commit.writer?.discard()
+        // Memory may show what was stored ahead, so that goes after it.
+        let writers = [commit.writer, ahead.take()]
+        defer { for writer in writers { writer?.discard() } }
         for file in openFiles.values { try file.discard() }
         let (changed, added) = (self.changed, self.added)
         clearTransaction()

@@ -17,6 +17,8 @@ public final class Connection {
     /// Let go of at the end of use, so that a closed connection does not keep the file open.
     private var openStorage: (any RecordStorage)?
     let box: SnapshotBox
+    /// Takes blocks that are stored ahead of the commit.
+    let ahead: AheadWriter
     private let number: Int
     private var rootObject: Root
 
@@ -54,6 +56,7 @@ public final class Connection {
     {
         self.database = database
         openStorage = storage
+        ahead = AheadWriter(storage)
         self.number = number
         transactionManager = manager
         box = SnapshotBox(try storage.openSnapshot())
@@ -120,6 +123,7 @@ public final class Connection {
         openFiles = [:]
         instances.forgetRecent()
         box.replace(with: nil)
+        ahead.close()
         openStorage = nil
         database.connectionDidClose()
     }

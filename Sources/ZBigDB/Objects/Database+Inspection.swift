@@ -81,9 +81,9 @@ extension BigArray {
         while true {
             let page = try snapshot.parts(of: oid, from: from, limit: 1000)
             for record in page {
-                guard let block = record.key.block else { continue }
+                guard record.key.block != nil else { continue }
                 blocks += 1
-                bytes += try unsafe snapshot.withBlock(oid, block) { unsafe $0?.bytes.count ?? 0 }
+                bytes += (record.value.recipe?.pageCount ?? 0) * systemPageSize
             }
             guard let last = page.last, page.count == 1000 else { return (blocks, bytes) }
             from = last.key.subkey + [0]

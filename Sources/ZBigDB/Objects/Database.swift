@@ -23,6 +23,8 @@ public final class Database: Sendable {
         public var durability = Durability.full
         /// Bytes in a block of arrays, for a new database: a multiple of the page size. 2 MiB.
         public var blockSize = 2 << 20
+        /// Whether a new database keeps old versions of everything.
+        public var keepsHistory = false
         /// Bytes of address space for the file. It costs no memory, and grows by itself. 1 TiB.
         public var mapSize = 1 << 40
         /// The file may not grow past this many bytes; nil means the disk decides.
@@ -34,6 +36,9 @@ public final class Database: Sendable {
         public var logLimit = 100_000
         /// Bytes of address space for each array; more if the array is larger. 64 GiB.
         public var arrayReservation = 64 << 30
+        /// Bytes of changed array memory that transactions may hold, all connections together, before
+        /// changes move to the file ahead of the commit. A quarter of the machine's memory.
+        public var dirtyBudget = systemMemory / 4
         /// Whether blocks are mapped from the file; otherwise they are copied.
         public var mapsBlocks = true
         /// Whether each block's checksums are checked when it is loaded. Slower;
@@ -48,6 +53,9 @@ public final class Database: Sendable {
     public let path: String
     /// How it was opened.
     public let configuration: Configuration
+
+    /// Changed array memory of all connections.
+    let dirtyBudget: DirtyBudget
 
     private struct State {
         var storage: LMDBStorage?
@@ -64,9 +72,11 @@ public final class Database: Sendable {
     public init(_ path: String, create: Bool = false, configuration: Configuration = Configuration()) throws {
         self.path = path
         self.configuration = configuration
+        dirtyBudget = DirtyBudget(bytes: configuration.dirtyBudget)
         var options = LMDBStorage.Options()
         options.create = create && !configuration.isReadOnly
         options.blockSize = configuration.blockSize
+        options.keepsHistory = configuration.keepsHistory
         options.logLimit = configuration.logLimit
         options.allowsZeroCopy = configuration.mapsBlocks
         options.verifiesOnLoad = configuration.verifiesOnLoad
@@ -136,7 +146,7 @@ public final class Database: Sendable {
             id: TransactionID(), user: "", note: "initial database", metadata: [:],
             writes: [RecordWrite(key: RecordKey(.root), value: .state(writer.bytes), base: nil)],
             readings: [],
-            blocks: storage.makeBlockWriter())
+            blocks: storage.makeBlockWriter(isAhead: false))
         do {
             try storage.vote(request, isSole: true).finish()
         } catch is ConflictError {

@@ -40,6 +40,8 @@ public struct TID: RawRepresentable, Hashable, Comparable, Sendable, CustomStrin
 struct BlockID: RawRepresentable, Hashable, Comparable, Sendable {
     let rawValue: UInt64
     static func < (a: BlockID, b: BlockID) -> Bool { a.rawValue < b.rawValue }
+    /// Names a record that has no number yet, within its transaction.
+    static func preliminary(_ index: Int) -> BlockID { BlockID(rawValue: 1 << 63 | UInt64(index)) }
 }
 
 /// Names a transaction across databases and crashes, before it has a tid.

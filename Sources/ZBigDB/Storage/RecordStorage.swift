@@ -14,8 +14,14 @@ protocol RecordStorage: AnyObject, Sendable {
     /// Object numbers nobody else gets: at least one, at most `count`.
     func reserveOIDs(upTo count: Int) throws(StorageError) -> Range<UInt64>
 
+    /// Whether old versions of records are kept.
+    var keepsHistory: Bool { get }
+
     /// Collects the blocks of one transaction.
-    func makeBlockWriter() -> any BlockWriter
+    ///
+    /// - Parameter isAhead: whether what it stores can be read after the next
+    ///   ``BlockWriter/flush()``; otherwise it may wait for the commit.
+    func makeBlockWriter(isAhead: Bool) -> any BlockWriter
 
     /// Checks a transaction for conflicts and gets it ready, holding the commit
     /// lock until the result is finished or aborted. If `isSole`, it need not
@@ -44,8 +50,16 @@ protocol StorageSnapshot: AnyObject, Sendable {
     func changes(since: TID, excluding own: TID?) throws(StorageError) -> ChangeSet?
     /// Where the blocks of an array can be mapped from.
     func sources(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) -> [BlockSource]
-    /// Runs `body` with a block's stored bytes, which may be fewer than the block has.
-    func withBlock<R>(_ oid: OID, _ block: Int, _ body: (StoredBlock?) throws -> R) throws -> R
+    /// Where a block that has this recipe can be mapped from. The recipe may name records that
+    /// the running transaction wrote ahead of its commit.
+    func source(_ recipe: BlockRecipe, blockSize: Int) throws(StorageError) -> BlockSource
+    /// The pages of `changed` whose bytes differ from what the recipe says.
+    func differences(_ recipe: BlockRecipe, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet)
+        throws(StorageError) -> PageSet
+    /// Copies what is stored of block `number` to `buffer`, which has zeros, and checks it against
+    /// its checksums.
+    func read(_ recipe: BlockRecipe, ofBlock number: Int, into buffer: UnsafeMutableRawBufferPointer)
+        throws(StorageError)
     /// Up to `limit` entries of the log, newest first, before `before`.
     func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord]
 }
@@ -55,17 +69,6 @@ struct StoredRecord: Equatable, Sendable {
     let key: RecordKey
     let tid: TID
     let value: RecordValue
-}
-
-/// A block's stored bytes; zeros follow them. Valid during the call that hands it out.
-@unsafe
-struct StoredBlock {
-    let tid: TID
-    let header: ZBlkHeader
-    /// The whole record, header and payload.
-    let record: UnsafeRawBufferPointer
-    /// The payload.
-    let bytes: UnsafeRawBufferPointer
 }
 
 /// One change of a record.
@@ -84,6 +87,8 @@ struct CommitRequest: Sendable {
     let note: String
     let metadata: [String: String]
     let writes: [RecordWrite]
+    /// Blocks whose bytes `blocks` has.
+    var blockWrites: [BlockWrite] = []
     /// Records that must still be at the version read (H12).
     let readings: [(key: RecordKey, base: TID?)]
     var cutOffs: [CutOff] = []
@@ -113,32 +118,38 @@ protocol PreparedCommit: AnyObject {
 
 /// Stores the blocks of one transaction ahead of its commit.
 protocol BlockWriter: AnyObject, Sendable {
-    /// Takes a block; its id becomes known at the latest at vote.
-    func store(_ block: NewBlock) throws(StorageError)
+    /// Says that these blocks will be stored next, each of them with all its pages.
+    func expect(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError)
+    /// Takes pages of a block; nil if there are none. The id of the part may be preliminary:
+    /// the commit puts the final one in its place. Never so if it writes ahead.
+    func store(_ block: NewBlock) throws(StorageError) -> BlockPart?
     /// Lets go of whatever it holds to write faster; more may be stored afterwards.
     func flush() throws(StorageError)
-    /// Whether it took nothing.
-    var isEmpty: Bool { get }
     /// Drops everything it stored.
     func discard()
 }
 
-/// A block to store. The bytes are read during the call only.
+/// Pages of a block to store. The bytes are read during the call only.
 @unsafe
 struct NewBlock {
     let oid: OID
     let number: Int
-    /// Nil if the block did not exist before.
-    let base: TID?
+    /// The whole block.
     let bytes: UnsafeRawBufferPointer
+    /// The pages to store.
+    let pages: PageSet
 }
 
-/// A block that a ``BlockWriter`` took: its record-to-be.
-struct StoredBlockWrite: Sendable {
+/// What a transaction wants a block to become.
+struct BlockWrite: Sendable {
     let key: RecordKey
+    /// The version it started from; nil if there was none.
     let base: TID?
-    /// Nil for a block of zeros: the record goes.
-    let descriptor: BlockDescriptor?
+    let baseRecipe: BlockRecipe
+    let patch: BlockPatch
+    /// How many pages next to a changed one may hold parts of the same element: changes this
+    /// close to each other conflict.
+    let spread: Int
 }
 
 /// What became of a transaction.

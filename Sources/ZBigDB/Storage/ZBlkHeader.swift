@@ -1,22 +1,26 @@
+internal import VirtMem
+
 /// The three kinds of ZBlk record (FORMAT.md).
 enum ZBlkKind: UInt8, Sendable {
-    /// One block, trailing zero pages left out.
+    /// One block from its first page on; pages behind the stored ones are left out.
     case full = 1
     /// Consecutive blocks.
     case extent = 2
-    /// The changed pages of one block.
+    /// Some pages of one block.
     case delta = 3
 }
 
-/// The header of a ZBlk record: 64 bytes, a CRC-32C for each payload page, and
-/// zeros up to the payload. A record lies 16 bytes into a page of the file, so
-/// a payload offset of a page less 16 bytes puts the payload on a page boundary.
+/// The header of a ZBlk record: 64 bytes, a CRC-32C for each payload page, for
+/// deltas a bitmap of pages, and zeros up to the payload. A record lies 16 bytes
+/// into a page of the file, so a payload offset of a page less 16 bytes puts the
+/// payload on a page boundary.
 struct ZBlkHeader: Equatable, Sendable {
     static let magic: UInt32 = 0x6b6c_425a  // "ZBlk" read as little endian
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     static let fixedSize = 64
 
     var kind: ZBlkKind
+    var codec = BlockCodec.none
     var pageSize: Int
     var payloadOffset: Int
     /// Pages in each block, stored or not.
@@ -25,21 +29,20 @@ struct ZBlkHeader: Equatable, Sendable {
     /// The array the blocks belong to, and the number of the first.
     var oid: OID
     var firstBlock: Int
-    /// One for each stored page.
+    /// Bytes of the payload. Less than its pages have only where it is compressed.
+    var payloadSize: Int
+    /// Which pages of the block the payload has; only in a delta.
+    var pages: PageSet?
+    /// One for each payload page.
     var checksums: [UInt32]
 
     var payloadPages: Int { checksums.count }
-    var payloadSize: Int { payloadPages * pageSize }
 
-    /// What an array record says of the first block of this record.
-    func descriptor(_ id: BlockID) -> BlockDescriptor {
-        BlockDescriptor(kind: kind, block: id, offset: UInt32(payloadOffset), pages: UInt32(payloadPages))
-    }
-
-    /// The first payload offset that leaves room for `pages` checksums and is
+    /// The first payload offset that leaves room for what comes before, and is
     /// 16 bytes short of a page boundary.
-    static func payloadOffset(pages: Int, pageSize: Int) -> Int {
-        let needed = fixedSize + 4 * pages + 16
+    static func payloadOffset(kind: ZBlkKind, pages: Int, pagesPerBlock: Int, pageSize: Int) -> Int {
+        let bitmap = kind == .delta ? (pagesPerBlock + 63) / 64 * 8 : 0
+        let needed = fixedSize + 4 * pages + bitmap + 16
         return (needed + pageSize - 1) / pageSize * pageSize - 16
     }
 
@@ -54,12 +57,13 @@ struct ZBlkHeader: Equatable, Sendable {
         writer.integer(UInt32(pagesPerBlock))
         writer.integer(UInt32(blockCount))
         writer.integer(UInt32(payloadPages))
-        writer.integer(UInt32(0))  // flags
+        writer.integer(UInt32(codec.rawValue))
         writer.integer(oid.rawValue)
         writer.integer(UInt64(firstBlock))
         writer.integer(UInt64(payloadSize))
         writer.integer(UInt64(0))
         for checksum in checksums { writer.integer(checksum) }
+        if let pages { for word in pages.bitmap { writer.integer(word) } }
         var bytes = writer.bytes
         bytes += [UInt8](repeating: 0, count: payloadOffset - bytes.count)
         let own = CRC32C.checksum(bytes)
@@ -78,11 +82,19 @@ struct ZBlkHeader: Equatable, Sendable {
             throw Damage("unknown version \(load(4, UInt16.self))")
         }
         guard let kind = ZBlkKind(rawValue: load(6, UInt8.self)) else { throw Damage("unknown kind") }
+        guard let codec = BlockCodec(rawValue: UInt8(truncatingIfNeeded: load(28, UInt32.self))) else {
+            throw Damage("unknown compression")
+        }
         let shift = Int(load(7, UInt8.self))
         let offset = Int(load(12, UInt32.self))
+        let blockPages = Int(load(16, UInt32.self))
+        let count = Int(load(20, UInt32.self))
         let pages = Int(load(24, UInt32.self))
-        guard (9...24).contains(shift), offset >= Self.fixedSize + 4 * pages,
-            record.count >= offset + pages << shift
+        let words = kind == .delta ? (blockPages + 63) / 64 : 0
+        let size = load(48, UInt64.self)
+        guard (9...24).contains(shift), (1...1 << 18).contains(blockPages), (1...1 << 16).contains(count),
+            offset >= Self.fixedSize + 4 * pages + 8 * words, record.count >= offset + pages << shift,
+            size <= UInt64(pages << shift), codec != .none || size == UInt64(pages << shift)
         else { throw Damage("impossible sizes") }
 
         let fields = unsafe UnsafeRawBufferPointer(rebasing: record[0..<8])
@@ -92,35 +104,50 @@ struct ZBlkHeader: Equatable, Sendable {
         guard own == load(8, UInt32.self) else { throw Damage("the header's checksum is wrong") }
 
         self.kind = kind
+        self.codec = codec
         pageSize = 1 << shift
         payloadOffset = offset
-        pagesPerBlock = Int(load(16, UInt32.self))
-        blockCount = Int(load(20, UInt32.self))
+        pagesPerBlock = blockPages
+        blockCount = count
         oid = OID(rawValue: load(32, UInt64.self))
         firstBlock = Int(truncatingIfNeeded: load(40, UInt64.self))
+        payloadSize = Int(size)
         checksums = (0..<pages).map { load(Self.fixedSize + 4 * $0, UInt32.self) }
+        if kind == .delta {
+            let bitmap = (0..<words).map { load(Self.fixedSize + 4 * pages + 8 * $0, UInt64.self) }
+            self.pages = PageSet(pageCount: blockPages, bitmap: bitmap)
+        }
     }
 
     init(
-        kind: ZBlkKind, pageSize: Int, pagesPerBlock: Int, blockCount: Int, oid: OID, firstBlock: Int,
-        checksums: [UInt32]
+        kind: ZBlkKind, codec: BlockCodec = .none, pageSize: Int, pagesPerBlock: Int, blockCount: Int = 1,
+        oid: OID, firstBlock: Int, pages: PageSet? = nil, checksums: [UInt32], payloadOffset: Int? = nil,
+        payloadSize: Int? = nil
     ) {
         self.kind = kind
+        self.codec = codec
         self.pageSize = pageSize
         self.pagesPerBlock = pagesPerBlock
         self.blockCount = blockCount
         self.oid = oid
         self.firstBlock = firstBlock
+        self.pages = pages
         self.checksums = checksums
-        payloadOffset = Self.payloadOffset(pages: checksums.count, pageSize: pageSize)
+        self.payloadSize = payloadSize ?? checksums.count * pageSize
+        self.payloadOffset =
+            payloadOffset
+            ?? Self.payloadOffset(
+                kind: kind, pages: checksums.count, pagesPerBlock: pagesPerBlock, pageSize: pageSize)
     }
 
-    /// The pages whose bytes do not match their checksum, counted from the payload's start.
-    func damagedPages(_ record: UnsafeRawBufferPointer) -> [Int] {
+    /// The payload pages whose bytes do not match their checksum, of those in `slots`.
+    func damagedPages(_ record: UnsafeRawBufferPointer, _ slots: Range<Int>? = nil) -> [Int] {
+        let slots = (slots ?? 0..<payloadPages).clamped(to: 0..<payloadPages)
+        let start = payloadOffset + slots.lowerBound * pageSize
         let payload = unsafe UnsafeRawBufferPointer(
-            rebasing: record[payloadOffset..<(payloadOffset + payloadSize)])
+            rebasing: record[start..<(start + slots.count * pageSize)])
         let found = unsafe CRC32C.pages(payload, pageSize: pageSize)
-        return (0..<payloadPages).filter { found[$0] != checksums[$0] }
+        return slots.filter { found[$0 - slots.lowerBound] != checksums[$0] }
     }
 
     /// What is wrong with a record.

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import VirtMem
 
 @testable import ZBigDB
 
@@ -59,10 +60,9 @@ struct Workload: Codable, Sendable {
             }
             if kind == .bulk {
                 try bulk.withUnsafeMutableBytes { bytes in
-                    for at in stride(from: 0, to: bytes.count, by: Self.block) {
+                    // Every page, or only those changed would be stored.
+                    for at in stride(from: 0, to: bytes.count, by: systemPageSize) {
                         bytes.storeBytes(of: Int64(number), toByteOffset: at, as: Int64.self)
-                        // The last page too, or the zeros before it would not be stored.
-                        bytes.storeBytes(of: Int64(number), toByteOffset: at + Self.block - 8, as: Int64.self)
                     }
                 }
             }

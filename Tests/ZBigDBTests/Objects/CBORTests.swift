@@ -223,7 +223,7 @@ struct CBORTests {
         let request = CommitRequest(
             id: TransactionID(), user: "", note: "", metadata: [:],
             writes: [RecordWrite(key: RecordKey(oid), value: .state(answer), base: record.tid)],
-            readings: [], blocks: storage.makeBlockWriter())
+            readings: [], blocks: storage.makeBlockWriter(isAhead: false))
         try storage.vote(request, isSole: true).finish()
         try connection.begin()
         #expect(account.balance == -(1 << 40))

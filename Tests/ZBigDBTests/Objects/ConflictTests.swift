@@ -115,7 +115,7 @@ struct ConflictTests {
                 writes: [
                     RecordWrite(key: RecordKey(OID(rawValue: 900)), value: .state([0xa0]), base: nil)
                 ],
-                readings: [], blocks: storage.makeBlockWriter())
+                readings: [], blocks: storage.makeBlockWriter(isAhead: false))
         }
         for isSole in [true, false] {
             let finished = try storage.vote(request(), isSole: isSole)

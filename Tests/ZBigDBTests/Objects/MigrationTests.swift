@@ -119,7 +119,7 @@ struct MigrationTests {
                 RecordWrite(
                     key: RecordKey(try #require(party.oid)), value: .state([0x83, 0x61, 0x41]),
                     base: party.storedVersion)
-            ], readings: [], blocks: storage.makeBlockWriter())
+            ], readings: [], blocks: storage.makeBlockWriter(isAhead: false))
         try storage.vote(request, isSole: true).finish()
         try connection.begin()
         let error = #expect(throws: DatabaseError.self) { try party.activate() }

@@ -201,7 +201,7 @@ struct PersistentClassTests {
         let request = CommitRequest(
             id: TransactionID(), user: "", note: "", metadata: [:],
             writes: [RecordWrite(key: RecordKey(oid), value: .state(writer.bytes), base: nil)],
-            readings: [], blocks: storage.makeBlockWriter())
+            readings: [], blocks: storage.makeBlockWriter(isAhead: false))
         try storage.vote(request, isSole: true).finish()
         try connection.begin()
         let object = try #require(try connection.object(oid) as? UnknownObject)

@@ -179,16 +179,35 @@ struct FormatTests {
         }
     }
 
+    private func recipe(_ random: inout ArrayRandom) -> BlockRecipe {
+        var parts: [BlockPart] = []
+        for _ in 0..<Int.random(in: 0...4, using: &random) {
+            var (page, slot): (UInt32, UInt32) = (0, 0)
+            var runs: [PageRun] = []
+            for _ in 0..<Int.random(in: 1...20, using: &random) {
+                page += .random(in: 0...50, using: &random)
+                slot += .random(in: 0...3, using: &random)
+                let count = UInt32.random(in: 1...9, using: &random)
+                runs.append(PageRun(page: page, count: count, slot: slot))
+                (page, slot) = (page + count, slot + count)
+            }
+            parts.append(
+                BlockPart(
+                    kind: [.full, .extent, .delta][Int.random(in: 0..<3, using: &random)],
+                    block: BlockID(rawValue: .random(in: 0...(.max), using: &random)),
+                    offset: .random(in: 0...(.max), using: &random),
+                    storedPages: slot + .random(in: 0...9, using: &random), runs: runs))
+        }
+        return BlockRecipe(parts: parts)
+    }
+
     @Test("prepared transactions are read as they were written, and damaged ones never crash")
     func stage() throws {
         var random = ArrayRandom("FormatTests.stage")
         for _ in 0..<100 {
             let writes = try (0..<Int.random(in: 0...20, using: &random)).map { _ in
-                let descriptor = BlockDescriptor(
-                    kind: .full, block: BlockID(rawValue: .random(in: 0...(.max), using: &random)),
-                    offset: .random(in: 0...(.max), using: &random),
-                    pages: .random(in: 0...(.max), using: &random))
-                let value: [RecordValue?] = [nil, .state(bytes(&random, 0...50)), .block(descriptor)]
+                let recipe = recipe(&random)
+                let value: [RecordValue?] = [nil, .state(bytes(&random, 0...50)), .block(recipe)]
                 return RecordWrite(
                     key: try key(&random), value: value[Int.random(in: 0..<3, using: &random)], base: nil)
             }

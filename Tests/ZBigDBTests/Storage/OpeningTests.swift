@@ -109,7 +109,7 @@ struct OpeningTests {
             let environment = try LMDBEnvironment(path, LMDBEnvironment.Options(), create: true)
             try environment.write { transaction throws(WriteFailure) in
                 guard let meta = try? transaction.tree("meta", create: true) else { return }
-                try transaction.put(meta, FileFormat.MetaKey.format, FileFormat.signature + [1, 0, 0, 0])
+                try transaction.put(meta, FileFormat.MetaKey.format, FileFormat.signature + [2, 0, 0, 0])
             }
         }
         guard case .corrupt(_, let what) = openError(path) else {

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import Testing
+import VirtMem
 
 @testable import ZBigDB
 
@@ -128,17 +129,24 @@ struct InDoubtTests {
     func preparedBlocks() throws {
         let temporary = try TemporaryDatabase()
         let storage = try temporary.database.openStorage()
-        let writer = storage.makeBlockWriter()
+        let writer = storage.makeBlockWriter(isAhead: false)
         let bytes = [UInt8](repeating: 9, count: 65536)
         let count = LMDBBlockWriter.mostKeptBytes / bytes.count + 10
         let oid = OID(rawValue: try storage.reserveOIDs(upTo: 1).lowerBound)
+        var blockWrites: [BlockWrite] = []
+        let all = PageSet.all(pageCount: bytes.count / systemPageSize)
         for block in 0..<count {
-            try bytes.withUnsafeBytes {
-                try writer.store(NewBlock(oid: oid, number: block, base: nil, bytes: $0))
+            let part = try bytes.withUnsafeBytes {
+                try writer.store(NewBlock(oid: oid, number: block, bytes: $0, pages: all))
             }
+            blockWrites.append(
+                BlockWrite(
+                    key: RecordKey(oid, block: block), base: nil, baseRecipe: BlockRecipe(),
+                    patch: BlockPatch(parts: [try #require(part)], changed: all, covered: all), spread: 0))
         }
         let request = CommitRequest(
-            id: TransactionID(), user: "", note: "", metadata: [:], writes: [], readings: [], blocks: writer)
+            id: TransactionID(), user: "", note: "", metadata: [:], writes: [], blockWrites: blockWrites,
+            readings: [], blocks: writer)
         let prepared = try storage.vote(request, isSole: false)
         // What a connection does when the flip fails.
         writer.discard()

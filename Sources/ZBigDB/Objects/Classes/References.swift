@@ -34,6 +34,7 @@ struct ReferenceDecoder {
 struct CommitBuilder {
     let connection: Connection
     var writes: [RecordWrite] = []
+    var blockWrites: [BlockWrite] = []
     /// The objects whose own state is among the writes.
     var written: [PersistentObject] = []
     private var encoder: StateEncoder

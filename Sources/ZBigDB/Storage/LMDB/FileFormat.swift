@@ -1,6 +1,6 @@
 /// The trees of a database file and what `meta` holds (FORMAT.md).
 struct FileFormat: Sendable {
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let signature = Array("ZBigDB".utf8)
 
     let records: LMDBTree
@@ -10,6 +10,7 @@ struct FileFormat: Sendable {
     let pending: LMDBTree
     let prepared: LMDBTree
     let outcomes: LMDBTree
+    let shares: LMDBTree
 
     /// Keys of `meta`.
     enum MetaKey {
@@ -20,6 +21,7 @@ struct FileFormat: Sendable {
         static let nextBlock = Array("next-block".utf8)
         static let blockSize = Array("block-size".utf8)
         static let probe = Array("probe".utf8)
+        static let keepsHistory = Array("keeps-history".utf8)
     }
 
     /// Opens the trees of an existing database. Nil if the file has no content at all.
@@ -55,14 +57,16 @@ struct FileFormat: Sendable {
         let opened = FileFormat(
             records: try tree("records"), blocks: try tree("blocks"), transactions: try tree("transactions"),
             meta: meta, pending: try tree("pending"), prepared: try tree("prepared"),
-            outcomes: try tree("outcomes"))
+            outcomes: try tree("outcomes"), shares: try tree("shares"))
         isKept = true
         unsafe try transaction.keepTrees()
         return opened
     }
 
     /// Makes the trees of a new database, in one transaction.
-    static func create(_ environment: LMDBEnvironment, blockSize: Int) throws(StorageError) -> FileFormat {
+    static func create(_ environment: LMDBEnvironment, blockSize: Int, keepsHistory: Bool)
+        throws(StorageError) -> FileFormat
+    {
         unsafe try environment.write { transaction throws(WriteFailure) in
             func tree(_ name: String) throws(WriteFailure) -> LMDBTree {
                 do throws(StorageError) {
@@ -78,7 +82,7 @@ struct FileFormat: Sendable {
                 records: try tree("records"), blocks: try tree("blocks"),
                 transactions: try tree("transactions"),
                 meta: try tree("meta"), pending: try tree("pending"), prepared: try tree("prepared"),
-                outcomes: try tree("outcomes"))
+                outcomes: try tree("outcomes"), shares: try tree("shares"))
             // Another process may have been faster since this one found nothing.
             let isMade: Bool
             do throws(StorageError) {
@@ -97,6 +101,7 @@ struct FileFormat: Sendable {
             unsafe try transaction.setCounter(format.meta, MetaKey.nextOID, 1)
             unsafe try transaction.setCounter(format.meta, MetaKey.blockSize, UInt64(blockSize))
             unsafe try transaction.put(format.meta, MetaKey.probe, PayloadProbe.record)
+            if keepsHistory { unsafe try transaction.setCounter(format.meta, MetaKey.keepsHistory, 1) }
             return format
         }
     }

@@ -6,7 +6,7 @@ internal import VirtMem
 /// The first few megabytes are only kept: a small transaction writes them
 /// within its commit and costs one flush. A larger one moves them, and all
 /// that follows, in LMDB transactions of bounded size without the commit lock,
-/// each block noted in `pending` until the commit names it.
+/// each record noted in `pending` until the commit names it.
 final class LMDBBlockWriter: BlockWriter {
     /// Kept in memory up to this many bytes.
     static let mostKeptBytes = 8 << 20
@@ -14,102 +14,108 @@ final class LMDBBlockWriter: BlockWriter {
     /// memory for each of them, and that costs more than the flushes saved.
     static let batchBytes = 16 << 20
 
-    /// A block record, header and payload, still without an id.
+    /// A block record without a number.
     struct Kept: Sendable {
-        let header: ZBlkHeader
+        let id: BlockID
         let record: [UInt8]
-        /// Its place in `writes`.
-        let position: Int
     }
 
     /// What the commit needs.
     struct Contents: Sendable {
-        var writes: [StoredBlockWrite] = []
-        /// Blocks in the file already, listed in `pending`.
+        /// Block records in the file already, listed in `pending`.
         var written: [BlockID] = []
+        /// How many blocks are in each that is an extent.
+        var extents: [BlockID: Int] = [:]
+        /// Those still to be put there.
         var kept: [Kept] = []
+        /// What became of preliminary ids.
+        var ids: [BlockID: BlockID] = [:]
     }
 
     private struct State {
         var contents = Contents()
         var keptBytes = 0
+        var preliminary = 0
         var isBulk = false
         var open: LMDBWrite?
         var openBytes = 0
         /// The ids of the open batch. If it is dropped, others get them.
         var openIDs: [BlockID] = []
+        var expected: ExpectedExtent?
+        var extent: OpenExtent?
+    }
+
+    private struct ExpectedExtent {
+        let oid: OID
+        let blocks: Range<Int>
+        let blockSize: Int
     }
 
     private let storage: LMDBStorage
-    private let state = Mutex(State())
+    private let isAhead: Bool
+    private let lock = Lock()
+    // Touched under the lock only.
+    nonisolated(unsafe) private var state = State()
 
-    init(_ storage: LMDBStorage) { self.storage = storage }
-
-    func store(_ block: NewBlock) throws(StorageError) {
-        let key = unsafe RecordKey(block.oid, block: block.number)
-        let base = unsafe block.base
-        guard let builder = unsafe BlockRecordBuilder(block) else {
-            if base != nil { append(StoredBlockWrite(key: key, base: base, descriptor: nil)) }
-            return
-        }
-        if try keep(builder, key, base) { return }
-        let (id, header) = try state.withLock { state in
-            Result { () throws(StorageError) -> (BlockID, ZBlkHeader) in
-                if !state.isBulk { try moveKept(&state) }
-                return unsafe try put(&state, builder.size) { unsafe builder.build(in: $0) }
-            }
-        }.get()
-        append(StoredBlockWrite(key: key, base: base, descriptor: header.descriptor(id)))
+    init(_ storage: LMDBStorage, isAhead: Bool) {
+        self.storage = storage
+        self.isAhead = isAhead
     }
 
-    private func append(_ write: StoredBlockWrite) { state.withLock { $0.contents.writes.append(write) } }
-
-    /// Keeps a block in memory, as long as few are kept; false if it must be written.
-    private func keep(_ builder: BlockRecordBuilder, _ key: RecordKey, _ base: TID?) throws(StorageError)
-        -> Bool
-    {
-        let size = builder.size
-        guard state.withLock({ !$0.isBulk && $0.keptBytes + size <= Self.mostKeptBytes }) else {
-            return false
+    func expect(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) {
+        try locked { state throws(StorageError) in
+            try endExtent(&state)
+            state.expected = ExpectedExtent(oid: oid, blocks: blocks, blockSize: blockSize)
         }
-        var header: ZBlkHeader?
+    }
+
+    func store(_ block: NewBlock) throws(StorageError) -> BlockPart? {
+        guard let builder = unsafe BlockRecordBuilder(block) else { return nil }
+        return try locked { state throws(StorageError) in
+            if let part = unsafe try storeInExtent(block, builder, &state) { return part }
+            if !isAhead, !state.isBulk, state.keptBytes + builder.size <= Self.mostKeptBytes {
+                return keep(builder, &state)
+            }
+            try moveKept(&state)
+            let id = unsafe try put(&state, builder.size) { unsafe builder.build(in: $0) }
+            return builder.part(id)
+        }
+    }
+
+    private func locked<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+        try lock { () throws(E) -> R in try unsafe body(&state) }
+    }
+
+    private func keep(_ builder: BlockRecordBuilder, _ state: inout State) -> BlockPart {
+        let size = builder.size
         let record = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            header = unsafe builder.build(in: UnsafeMutableRawBufferPointer(buffer))
+            unsafe builder.build(in: UnsafeMutableRawBufferPointer(buffer))
             count = size
         }
-        guard let header else { return false }
-        state.withLock { state in
-            state.contents.kept.append(
-                Kept(header: header, record: record, position: state.contents.writes.count))
-            state.keptBytes += size
-            state.contents.writes.append(StoredBlockWrite(key: key, base: base, descriptor: nil))
-        }
-        return true
+        let id = BlockID.preliminary(state.preliminary)
+        state.preliminary += 1
+        state.contents.kept.append(Kept(id: id, record: record))
+        state.keptBytes += size
+        return builder.part(id)
     }
 
     func flush() throws(StorageError) {
-        try state.withLock { state in
-            Result { () throws(StorageError) in try commitBatch(&state) }
-        }.get()
+        try locked { state throws(StorageError) in try commitBatch(&state) }
     }
 
     /// The blocks belong to a prepared transaction now: discarding leaves them alone.
-    func handOver() { state.withLock { $0 = State() } }
+    func handOver() { locked { $0 = State() } }
 
     /// Ends the open batch; returns what there is to commit.
     func finish() throws(StorageError) -> Contents {
-        try state.withLock { state in
-            Result { () throws(StorageError) -> Contents in
-                try commitBatch(&state)
-                return state.contents
-            }
-        }.get()
+        try locked { state throws(StorageError) in
+            try commitBatch(&state)
+            return state.contents
+        }
     }
 
-    var isEmpty: Bool { state.withLock { $0.contents.writes.isEmpty } }
-
     func discard() {
-        state.withLock { state in
+        locked { state in
             state.open?.abort()
             let ids = state.contents.written
             storage.garbage.withLock { $0 += ids }
@@ -120,20 +126,78 @@ final class LMDBBlockWriter: BlockWriter {
     private func moveKept(_ state: inout State) throws(StorageError) {
         state.isBulk = true
         for kept in state.contents.kept {
-            let (id, _) = unsafe try put(&state, kept.record.count) { unsafe $0.copyBytes(from: kept.record) }
-            let write = state.contents.writes[kept.position]
-            state.contents.writes[kept.position] = StoredBlockWrite(
-                key: write.key, base: write.base,
-                descriptor: kept.header.descriptor(id))
+            let id = unsafe try put(&state, kept.record.count) { unsafe $0.copyBytes(from: kept.record) }
+            state.contents.ids[kept.id] = id
         }
         state.contents.kept = []
         state.keptBytes = 0
     }
 
-    /// Writes one record into the open batch, beginning or ending a batch as needed.
-    private func put<R>(_ state: inout State, _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> R)
-        throws(StorageError) -> (BlockID, R)
+    // MARK: Extents
+
+    /// Puts a block into the extent that was announced for it; nil if it is none of its blocks.
+    private func storeInExtent(_ block: NewBlock, _ builder: BlockRecordBuilder, _ state: inout State)
+        throws(StorageError) -> BlockPart?
     {
+        guard let expected = state.expected, unsafe expected.oid == block.oid,
+            unsafe expected.blocks.contains(block.number)
+        else {
+            try endExtent(&state)
+            return nil
+        }
+        // A thin block would be mostly zeros there, and pages of zeros cost the same.
+        guard unsafe block.pages.count * 2 >= block.pages.pageCount else { return nil }
+        try moveKept(&state)
+        if state.extent == nil { try beginExtent(expected, &state) }
+        return unsafe state.extent?.store(block)
+    }
+
+    private func beginExtent(_ expected: ExpectedExtent, _ state: inout State) throws(StorageError) {
+        let size = OpenExtent.recordSize(expected.blocks.count, blockSize: expected.blockSize)
+        try commitBatch(&state)
+        state.expected = expected
+        let place = unsafe try reserve(&state, size)
+        unsafe storage.environment.prefersLargePages(place.memory)
+        unsafe state.extent = OpenExtent(
+            id: place.id, oid: expected.oid, blocks: expected.blocks, blockSize: expected.blockSize,
+            memory: place.memory, fileOffset: storage.environment.fileOffset(ofNew: place.memory))
+    }
+
+    /// Completes the open extent: its header, and how many blocks rely on it.
+    private func endExtent(_ state: inout State) throws(StorageError) {
+        state.expected = nil
+        guard let extent = state.extent.take(), let open = state.open else { return }
+        let count = extent.finish()
+        let shares = storage.format.shares
+        do throws(WriteFailure) {
+            try unsafe open.transaction.setCounter(shares, extent.id.rawValue.bigEndianBytes, UInt64(count))
+            state.contents.extents[extent.id] = count
+        } catch {
+            abandonBatch(&state)
+            throw storage.environment.final(error)
+        }
+    }
+
+    // MARK: Batches
+
+    /// Writes one record into the open batch, beginning or ending a batch as needed.
+    private func put(_ state: inout State, _ size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void)
+        throws(StorageError) -> BlockID
+    {
+        try endExtent(&state)
+        let place = unsafe try reserve(&state, size)
+        unsafe fill(place.memory)
+        return unsafe place.id
+    }
+
+    @unsafe
+    private struct Place {
+        let id: BlockID
+        let memory: UnsafeMutableRawBufferPointer
+    }
+
+    /// Makes room for a record in the open batch, to be filled before anything else is written.
+    private func reserve(_ state: inout State, _ size: Int) throws(StorageError) -> Place {
         if state.openBytes > 0, state.openBytes + size > Self.batchBytes { try commitBatch(&state) }
         let format = storage.format
         do throws(WriteFailure) {
@@ -152,11 +216,10 @@ final class LMDBBlockWriter: BlockWriter {
             let id = BlockID(
                 rawValue: try unsafe transaction.take(1, from: format.meta, FileFormat.MetaKey.nextBlock))
             try unsafe transaction.put(format.pending, owner.key(id), [])
-            let target = try unsafe transaction.reserve(format.blocks, id.rawValue.bigEndianBytes, size)
-            let result = unsafe fill(target)
+            let memory = try unsafe transaction.reserve(format.blocks, id.rawValue.bigEndianBytes, size)
             state.openBytes += size
             state.openIDs.append(id)
-            return (id, result)
+            return unsafe Place(id: id, memory: memory)
         } catch {
             abandonBatch(&state)
             throw storage.environment.final(error)
@@ -164,6 +227,7 @@ final class LMDBBlockWriter: BlockWriter {
     }
 
     private func commitBatch(_ state: inout State) throws(StorageError) {
+        try endExtent(&state)
         guard let open = state.open.take() else { return }
         state.openBytes = 0
         CommitProbe.reach(.blocksFilled)
@@ -184,6 +248,7 @@ final class LMDBBlockWriter: BlockWriter {
         state.open = nil
         state.openBytes = 0
         state.openIDs = []
+        state.extent = nil
     }
 }
 

@@ -24,7 +24,7 @@ extension LMDBStorage {
         if isReadOnly { throw StorageError.readOnly(path: path) }
         let contents = try writer.finish()
         let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
-        try environment.makeRoom(keptBytes + 512 * (request.writes.count + contents.writes.count))
+        try environment.makeRoom(keptBytes + 512 * (request.writes.count + request.blockWrites.count))
 
         try commitLock.acquire(for: request.id)
         CommitProbe.reach(.voting)
@@ -51,8 +51,8 @@ extension LMDBStorage {
     ) throws -> any PreparedCommit {
         let transaction = unsafe write.transaction
         let tid = try unsafe nextTID(transaction)
+        try unsafe refuseInDoubt(request, transaction)
         let stage = try unsafe makeStage(request, contents, transaction)
-        try unsafe refuseInDoubt(stage, request, transaction)
         try unsafe check(stage.writes, request, transaction)
         if stage.writes.isEmpty {
             // Nothing but readings: they hold until the end, and nothing is written (H4).
@@ -83,36 +83,72 @@ extension LMDBStorage {
         return TID(rawValue: max(clock.withLock { $0 }(), last + 1))
     }
 
-    /// Gives kept blocks ids and puts them into the block space.
-    private func makeStage(
-        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ transaction: LMDBTransaction
-    ) throws -> Stage {
-        var blocks = contents.writes
-        for kept in contents.kept {
+    /// Puts kept block records into the block space; returns what became of preliminary ids.
+    private func putKept(
+        _ contents: LMDBBlockWriter.Contents, _ named: Set<BlockID>, _ transaction: LMDBTransaction
+    ) throws -> [BlockID: BlockID] {
+        var ids = contents.ids
+        for kept in contents.kept where named.contains(kept.id) {
             let id = BlockID(
                 rawValue: try unsafe transaction.take(1, from: format.meta, FileFormat.MetaKey.nextBlock))
             let target = try unsafe transaction.reserve(
                 format.blocks, id.rawValue.bigEndianBytes, kept.record.count)
             unsafe target.copyBytes(from: kept.record)
-            let write = blocks[kept.position]
-            blocks[kept.position] = StoredBlockWrite(
-                key: write.key, base: write.base,
-                descriptor: kept.header.descriptor(id))
+            ids[kept.id] = id
         }
-        let writes =
-            request.writes
-            + blocks.map { RecordWrite(key: $0.key, value: $0.descriptor.map { .block($0) }, base: $0.base) }
+        return ids
+    }
+
+    /// What the transaction writes, once its blocks are brought together with what is there now.
+    private func makeStage(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ transaction: LMDBTransaction
+    ) throws -> Stage {
+        var writes = request.writes
+        let named = request.blockWrites.reduce(into: Set<BlockID>()) { $0.formUnion($1.patch.blocks) }
+        let ids = try unsafe putKept(contents, named, transaction)
+        var uses: [BlockID: Int] = [:]
+        do {
+            let cursor = try unsafe transaction.cursor(format.records)
+            for write in request.blockWrites {
+                let current = unsafe try newest(write.key, cursor)
+                let old = try unsafe recipe(current, write.key)
+                let merge = unsafe BlockMerge(write, ids: ids, currentTID: current?.tid, current: old)
+                let new = try merge.result()
+                for id in new.blocks { uses[id, default: 0] += 1 }
+                if new.parts.isEmpty, unsafe current == nil { continue }
+                writes.append(
+                    RecordWrite(
+                        key: write.key, value: new.parts.isEmpty ? nil : .block(new),
+                        base: unsafe current?.tid))
+            }
+        }
+        // What was written and replaced again, or left by a failure, goes.
+        for id in contents.written + ids.values {
+            let count = uses[id] ?? 0
+            if count == 0 {
+                try unsafe drop(id, transaction)
+            } else if let blocks = contents.extents[id], blocks != count {
+                try unsafe transaction.setCounter(format.shares, id.rawValue.bigEndianBytes, UInt64(count))
+            }
+        }
         return Stage(
             id: request.id, user: request.user, note: request.note, metadata: request.metadata,
             writes: writes.sorted { $0.key < $1.key })
     }
 
+    /// The recipe in a block's record; an empty one if there is none.
+    private func recipe(_ version: Version?, _ key: RecordKey) throws(StorageError) -> BlockRecipe {
+        guard let version = unsafe version else { return BlockRecipe() }
+        guard let value = unsafe try? RecordValue(decoding: Array(version.value)), let recipe = value.recipe
+        else { throw .corrupt(path: path, what: "\(key.oid), \(key.part) is no block") }
+        return recipe
+    }
+
     /// Refuses to touch, or to rely on, what a transaction in doubt wants to change.
-    private func refuseInDoubt(_ stage: Stage, _ request: CommitRequest, _ transaction: LMDBTransaction)
-        throws
-    {
+    private func refuseInDoubt(_ request: CommitRequest, _ transaction: LMDBTransaction) throws {
         if try unsafe transaction.statistics(format.prepared).entries == 0 { return }
-        let keys = Set(stage.writes.map(\.key) + request.readings.map(\.key))
+        let keys = Set(
+            request.writes.map(\.key) + request.blockWrites.map(\.key) + request.readings.map(\.key))
         let cursor = try unsafe transaction.cursor(format.prepared)
         var entry = unsafe try cursor.first()
         while let at = unsafe entry {
@@ -156,33 +192,44 @@ extension LMDBStorage {
         }
     }
 
-    private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError)
-        -> (tid: TID, value: UnsafeRawBufferPointer)?
-    {
+    /// A record's newest version, in LMDB's memory.
+    @unsafe
+    private struct Version {
+        let tid: TID
+        let value: UnsafeRawBufferPointer
+    }
+
+    /// Nil if there is none, or if it was removed.
+    private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> Version? {
         guard let entry = unsafe try cursor.seek(key.encoded(.largest)),
             let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
         else { return nil }
-        return unsafe (tid, entry.value)
+        if unsafe RecordValue.isRemoval(entry.value) { return nil }
+        return unsafe Version(tid: tid, value: entry.value)
     }
 
-    /// Writes records and log entry, and drops the versions they replace with
-    /// the blocks nobody names any more.
+    /// Writes records and log entry. The versions they replace go, and with them the block
+    /// records nobody names any more; or if history is kept, they stay.
     private func apply(_ stage: Stage, _ tid: TID, _ transaction: LMDBTransaction) throws {
         var changes = ChangeSet()
         do {
             let cursor = try unsafe transaction.cursor(format.records)
             for write in stage.writes {
-                if let (_, old) = unsafe try newest(write.key, cursor) {
-                    let block = unsafe (try? RecordValue(decoding: Array(old)))?.referencedBlock
+                changes.insert(write.key)
+                var value = write.value
+                if keepsHistory {
+                    value = value ?? .removed
+                } else if let old = unsafe try newest(write.key, cursor) {
+                    let recipe = unsafe (try? RecordValue(decoding: Array(old.value)))?.recipe
                     try cursor.delete()
-                    if let block {
-                        try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
+                    let kept = value?.recipe?.blocks ?? []
+                    for id in recipe?.blocks ?? [] where !kept.contains(id) {
+                        try unsafe release(id, transaction)
                     }
                 }
-                if let value = write.value {
+                if let value {
                     try unsafe transaction.put(format.records, write.key.encoded(tid), value.encoded())
                 }
-                changes.insert(write.key)
             }
         }
         let record = TransactionRecord(
@@ -216,7 +263,7 @@ extension LMDBStorage {
     }
 
     /// Abandoned blocks that are gone for good.
-    fileprivate func forgetGarbage(_ dropped: [BlockID]) {
+    func forgetGarbage(_ dropped: [BlockID]) {
         if dropped.isEmpty { return }
         let gone = Set(dropped)
         garbage.withLock { $0.removeAll { gone.contains($0) } }
@@ -261,7 +308,7 @@ extension LMDBStorage {
     }
 
     /// Commits or drops a prepared transaction. C is held.
-    fileprivate func decide(_ id: TransactionID, tid: TID?, commit: Bool) throws(StorageError) {
+    func decide(_ id: TransactionID, tid: TID?, commit: Bool) throws(StorageError) {
         try environment.makeRoom(1 << 20)
         do {
             let write = try LMDBWrite(environment)
@@ -275,9 +322,7 @@ extension LMDBStorage {
                 try unsafe apply(stage, tid, transaction)
                 try unsafe transaction.setCounter(format.outcomes, id.bytes, tid.rawValue)
             } else {
-                for block in stage.writes.compactMap({ $0.value?.referencedBlock }) {
-                    try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
-                }
+                try unsafe dropStaged(stage, transaction)
             }
             try write.commit()
         } catch let failure as WriteFailure {
@@ -289,107 +334,20 @@ extension LMDBStorage {
         }
     }
 
+    /// Drops the block records that only a staged commit names.
+    private func dropStaged(_ stage: Stage, _ transaction: LMDBTransaction) throws {
+        let cursor = try unsafe transaction.cursor(format.records)
+        for write in stage.writes {
+            guard let recipe = write.value?.recipe else { continue }
+            let current = try unsafe self.recipe(newest(write.key, cursor), write.key)
+            for id in recipe.blocks.subtracting(current.blocks) { try unsafe release(id, transaction) }
+        }
+    }
+
     private func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
         guard let id = TransactionID(bytes: id), let stage = try? Stage(id, decoding: bytes) else {
             throw StorageError.corrupt(path: path, what: "a prepared transaction cannot be read")
         }
         return stage
-    }
-}
-
-/// A vote of a transaction that changes nothing and relies on what it read.
-private final class CheckedCommit: PreparedCommit {
-    let tid: TID? = nil
-    private let storage: LMDBStorage
-    private var isOpen = true
-
-    init(storage: LMDBStorage) { self.storage = storage }
-
-    deinit { abort() }
-
-    func finish() throws(StorageError) {
-        guard isOpen else { throw .protocolViolation("tpcFinish without a vote") }
-        abort()
-    }
-
-    func abort() {
-        guard isOpen else { return }
-        isOpen = false
-        storage.commitLock.release()
-    }
-}
-
-/// A vote whose LMDB transaction is open. Bound to the thread that voted.
-private final class OpenCommit: PreparedCommit {
-    let tid: TID?
-    private let storage: LMDBStorage
-    private var write: LMDBWrite?
-    private let dropped: [BlockID]
-    private let thread = pthread_self()
-
-    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, dropped: [BlockID]) {
-        self.storage = storage
-        self.tid = tid
-        self.write = write
-        self.dropped = dropped
-    }
-
-    deinit { abort() }
-
-    func finish() throws(StorageError) {
-        guard pthread_equal(thread, pthread_self()) != 0 else {
-            throw .protocolViolation("tpcVote and tpcFinish must be called on one thread")
-        }
-        guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
-        defer { storage.commitLock.release() }
-        CommitProbe.reach(.finishing)
-        do throws(WriteFailure) {
-            try write.commit()
-        } catch {
-            throw storage.environment.final(error)
-        }
-        CommitProbe.reach(.finished)
-        storage.forgetGarbage(dropped)
-        storage.noteCommit()
-    }
-
-    func abort() {
-        guard let write = write.take() else { return }
-        write.abort()
-        storage.commitLock.release()
-    }
-}
-
-/// A vote that is on the disk.
-private final class DurableCommit: PreparedCommit {
-    let tid: TID?
-    private let storage: LMDBStorage
-    private let id: TransactionID
-    private var isOpen = true
-
-    init(storage: LMDBStorage, tid: TID, id: TransactionID) {
-        self.storage = storage
-        self.tid = tid
-        self.id = id
-    }
-
-    deinit { abort() }
-
-    func finish() throws(StorageError) {
-        guard isOpen else { throw .protocolViolation("tpcFinish without a vote") }
-        isOpen = false
-        // If the flip fails the transaction stays prepared, to be decided later.
-        defer { storage.commitLock.release() }
-        CommitProbe.reach(.finishing)
-        try storage.decide(id, tid: tid, commit: true)
-        CommitProbe.reach(.finished)
-    }
-
-    func abort() {
-        guard isOpen else { return }
-        isOpen = false
-        defer { storage.commitLock.release() }
-        // Not dropped now means in doubt, and `resolve` drops it.
-        try? storage.decide(id, tid: tid, commit: false)
     }
 }

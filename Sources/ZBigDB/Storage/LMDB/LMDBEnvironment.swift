@@ -206,12 +206,39 @@ final class LMDBEnvironment: Sendable {
         guard let address = value.baseAddress else { return nil }
         let base = mapBase.load(ordering: .acquiring)
         if base != 0 { return Int(UInt(bitPattern: address) - base) }
-        let page = unsafe (address - 16).loadUnaligned(as: UInt.self)
-        let (offset, overflow) = page.multipliedReportingOverflow(by: UInt(pageSize))
-        guard !overflow, offset < UInt(Int.max / 2), UInt(bitPattern: address) > offset + 16 else {
+        guard let offset = unsafe offset(of: address), UInt(bitPattern: address) > UInt(offset) else {
             return nil
         }
+        return offset
+    }
+
+    /// Where memory that a transaction has just reserved will be in the file, or nil if that
+    /// cannot be told: such memory is not in the map yet, but its page has its number.
+    func fileOffset(ofNew memory: UnsafeMutableRawBufferPointer) -> Int? {
+        guard mapBase.load(ordering: .acquiring) != 0, let address = memory.baseAddress else { return nil }
+        return unsafe offset(of: UnsafeRawPointer(address))
+    }
+
+    /// The offset that the page number before a value says.
+    private func offset(of address: UnsafeRawPointer) -> Int? {
+        let page = unsafe (address - 16).loadUnaligned(as: UInt.self)
+        let (offset, overflow) = page.multipliedReportingOverflow(by: UInt(pageSize))
+        guard !overflow, offset < UInt(Int.max / 2) else { return nil }
         return Int(offset) + 16
+    }
+
+    /// Asks for memory in large pages, which is touched with fewer faults. A hint.
+    func prefersLargePages(_ memory: UnsafeMutableRawBufferPointer) {
+        #if os(Linux)
+            guard let address = memory.baseAddress else { return }
+            let page = UInt(systemPageSize)
+            let start = (UInt(bitPattern: address) + page - 1) / page * page
+            let end = (UInt(bitPattern: address) + UInt(memory.count)) / page * page
+            if start < end {
+                _ = unsafe madvise(
+                    UnsafeMutableRawPointer(bitPattern: start), Int(end - start), MADV_HUGEPAGE)
+            }
+        #endif
     }
 
     /// Sets where the map begins, once an offset is proven.

@@ -10,7 +10,7 @@ internal import VirtMem
 @safe
 final class LMDBSnapshot: StorageSnapshot {
     let tid: TID
-    private let storage: LMDBStorage
+    let storage: LMDBStorage
     nonisolated(unsafe) private let pointer: OpaquePointer
     private let s = Lock()
     // A cursor on `records`, kept for the next look-up; touched under S only.
@@ -33,10 +33,10 @@ final class LMDBSnapshot: StorageSnapshot {
         unsafe mdb_txn_abort(pointer)
     }
 
-    private var transaction: LMDBTransaction { unsafe LMDBTransaction(pointer: pointer, path: storage.path) }
+    var transaction: LMDBTransaction { unsafe LMDBTransaction(pointer: pointer, path: storage.path) }
 
     /// Runs `body` under S, inside the gate, with a cursor on `records`.
-    private func withRecords<R>(
+    func withRecords<R>(
         _ body: (borrowing LMDBCursor, LMDBTransaction) throws(StorageError) -> R
     ) throws(StorageError) -> R {
         let environment = storage.environment
@@ -63,15 +63,15 @@ final class LMDBSnapshot: StorageSnapshot {
         unsafe try withRecords { cursor, _ throws(StorageError) in try find(key, cursor) }
     }
 
-    private func find(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> StoredRecord?
-    {
+    func find(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> StoredRecord? {
         guard let entry = unsafe try cursor.seek(key.encoded(tid)),
             let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
         else { return nil }
-        return StoredRecord(key: key, tid: tid, value: try unsafe value(of: entry))
+        let value = try unsafe value(of: entry)
+        return value == .removed ? nil : StoredRecord(key: key, tid: tid, value: value)
     }
 
-    private func value(of entry: LMDBEntry) throws(StorageError) -> RecordValue {
+    func value(of entry: LMDBEntry) throws(StorageError) -> RecordValue {
         do throws(ByteReader.Malformed) {
             return try unsafe RecordValue(decoding: Array(entry.value))
         } catch {
@@ -84,144 +84,26 @@ final class LMDBSnapshot: StorageSnapshot {
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord] {
         unsafe try withRecords { cursor, _ throws(StorageError) in
             var found: [StoredRecord] = []
+            var last: RecordKey?
             // Without a tid: the object's own state sorts behind its parts.
             var entry = unsafe try cursor.seek(oid.rawValue.bigEndianBytes + from)
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid
             {
                 // A subkey that `from` continues comes again: the tid behind it is larger.
-                if version <= tid, !key.subkey.isEmpty, found.last?.key != key,
+                if version <= tid, !key.subkey.isEmpty, last != key,
                     !key.subkey.lexicographicallyPrecedes(from)
                 {
-                    if found.count == limit { break }
-                    found.append(StoredRecord(key: key, tid: version, value: try unsafe value(of: at)))
+                    last = key
+                    let value = try unsafe value(of: at)
+                    if value != .removed {
+                        if found.count == limit { break }
+                        found.append(StoredRecord(key: key, tid: version, value: value))
+                    }
                 }
                 unsafe entry = try cursor.next()
             }
             return found
         }
-    }
-
-    // MARK: Blocks
-
-    func sources(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) -> [BlockSource] {
-        var result = [BlockSource](repeating: .hole, count: blocks.count)
-        if blocks.isEmpty { return result }
-        return unsafe try withRecords { cursor, transaction throws(StorageError) in
-            var entry = unsafe try cursor.seek(RecordKey(oid, block: blocks.lowerBound).encoded(tid))
-            var last = -1
-            while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid,
-                let block = key.block, block < blocks.upperBound
-            {
-                // The first version that the snapshot sees is the newest.
-                if version <= tid, block != last {
-                    last = block
-                    let record = StoredRecord(key: key, tid: version, value: try unsafe value(of: at))
-                    result[block - blocks.lowerBound] =
-                        storage.isZeroCopy
-                        ? try unsafe source(of: record, blockSize: blockSize, transaction) : copied(record)
-                }
-                unsafe entry = try cursor.next()
-            }
-            return result
-        }
-    }
-
-    /// A block that cannot be mapped is copied, once for all connections: what a
-    /// block id names never changes.
-    private func copied(_ record: StoredRecord) -> BlockSource {
-        guard let block = record.value.referencedBlock else { return .load }
-        return .loadShared(FrameKey(domain: storage.frameDomain, content: block.rawValue))
-    }
-
-    /// Where a stored block can be mapped from.
-    private func source(of record: StoredRecord, blockSize: Int, _ transaction: LMDBTransaction)
-        throws(StorageError)
-        -> BlockSource
-    {
-        let (descriptor, bytes) = try unsafe blockRecord(record, transaction)
-        let length = Int(descriptor.pages) * systemPageSize
-        guard length <= blockSize, Int(descriptor.offset) + length <= bytes.count else {
-            throw .corrupt(
-                path: storage.path, what: "\(record.key.oid), \(record.key.part): impossible sizes")
-        }
-        if storage.verifiesOnLoad { try unsafe verify(record, bytes) }
-        guard let start = unsafe storage.environment.fileOffset(of: bytes),
-            (start + Int(descriptor.offset)) % systemPageSize == 0
-        else { return copied(record) }
-        if length == 0 { return .hole }
-        return .extents([
-            FileExtent(
-                descriptor: storage.environment.descriptor, fileOffset: start + Int(descriptor.offset),
-                length: length)
-        ])
-    }
-
-    private func verify(_ record: StoredRecord, _ bytes: UnsafeRawBufferPointer) throws(StorageError) {
-        let located = try unsafe locate(record, bytes)
-        if let page = unsafe located.header.damagedPages(bytes).first {
-            throw .corrupt(
-                path: storage.path,
-                what: "array file \(record.key.oid), \(record.key.part), page \(page): its checksum is wrong")
-        }
-    }
-
-    @unsafe
-    private struct LocatedBlock {
-        let header: ZBlkHeader
-        let record: UnsafeRawBufferPointer
-    }
-
-    @unsafe
-    private struct Located {
-        let tid: TID
-        let block: LocatedBlock
-    }
-
-    /// The block record that an array record names. Its bytes are not touched.
-    private func blockRecord(_ record: StoredRecord, _ transaction: LMDBTransaction) throws(StorageError)
-        -> (BlockDescriptor, UnsafeRawBufferPointer)
-    {
-        let name = "\(record.key.oid), \(record.key.part)"
-        guard case .block(let descriptor) = record.value, descriptor.kind == .full else {
-            throw .corrupt(path: storage.path, what: "\(name) is no block this version knows")
-        }
-        guard
-            let bytes = unsafe try transaction.get(
-                storage.format.blocks, descriptor.block.rawValue.bigEndianBytes)
-        else {
-            throw .corrupt(path: storage.path, what: "\(name): its block record is missing")
-        }
-        return unsafe (descriptor, bytes)
-    }
-
-    private func locate(_ record: StoredRecord, _ bytes: UnsafeRawBufferPointer) throws(StorageError)
-        -> LocatedBlock
-    {
-        unsafe storage.environment.willRead(bytes)
-        do throws(ZBlkHeader.Damage) {
-            return unsafe LocatedBlock(header: try ZBlkHeader(decoding: bytes), record: bytes)
-        } catch {
-            throw .corrupt(path: storage.path, what: "\(record.key.oid), \(record.key.part): \(error)")
-        }
-    }
-
-    func withBlock<R>(_ oid: OID, _ block: Int, _ body: (StoredBlock?) throws -> R) throws -> R {
-        // The map must not move while `body` reads from it; S is not held then.
-        let environment = storage.environment
-        environment.gate.enter()
-        defer { environment.gate.leave() }
-        let found = unsafe try withRecords { cursor, transaction throws(StorageError) -> Located? in
-            guard let record = try find(RecordKey(oid, block: block), cursor) else { return nil }
-            let block = try unsafe locate(record, blockRecord(record, transaction).1)
-            return unsafe Located(tid: record.tid, block: block)
-        }
-        guard let found = unsafe found else { return try body(nil) }
-        let located = unsafe found.block
-        let header = unsafe located.header
-        let range = header.payloadOffset..<(header.payloadOffset + header.payloadSize)
-        let payload = unsafe UnsafeRawBufferPointer(rebasing: located.record[range])
-        return try unsafe body(
-            StoredBlock(tid: found.tid, header: header, record: located.record, bytes: payload))
     }
 
     // MARK: The log

@@ -24,9 +24,11 @@ final class LMDBStorage: RecordStorage {
     let garbage = Mutex<[BlockID]>([])
     /// Counts commits, to look for snapshots of dead processes now and then.
     private let commits = Atomic(0)
-    /// Tells the blocks of this file from those of others in the RAM pool.
-    let frameDomain = LMDBStorage.frameDomains.wrappingAdd(1, ordering: .relaxed).newValue
-    private static let frameDomains = Atomic<UInt64>(0)
+    /// Whether old versions of records are kept.
+    let keepsHistory: Bool
+    /// Tells the blocks of each array file from those of all others in the RAM pool.
+    private let frameDomains = Mutex<[OID: UInt64]>([:])
+    private static let lastFrameDomain = Atomic<UInt64>(0)
     /// Tells the time, in microseconds since 1970.
     let clock = Mutex<@Sendable () -> UInt64>(LMDBStorage.systemClock)
     private let oids = Mutex(OIDRange())
@@ -42,6 +44,8 @@ final class LMDBStorage: RecordStorage {
         var create = false
         /// The block size of a new database.
         var blockSize = 2 << 20
+        /// Whether a new database keeps old versions of records.
+        var keepsHistory = false
         var logLimit = 100_000
         var allowsZeroCopy = true
         var verifiesOnLoad = false
@@ -61,7 +65,8 @@ final class LMDBStorage: RecordStorage {
         if let opened = try FileFormat.open(environment) {
             format = opened
         } else if options.create, !options.environment.isReadOnly {
-            format = try FileFormat.create(environment, blockSize: blockSize)
+            format = try FileFormat.create(
+                environment, blockSize: blockSize, keepsHistory: options.keepsHistory)
         } else {
             throw .notADatabase(path: path, reason: "it is an LMDB file without content")
         }
@@ -72,11 +77,13 @@ final class LMDBStorage: RecordStorage {
         let meta = format.meta
         let environment = self.environment
         let allowsZeroCopy = options.allowsZeroCopy
-        let (size, holds) = unsafe try environment.read { transaction throws(StorageError) in
+        let (size, history, holds) = unsafe try environment.read { transaction throws(StorageError) in
             let size = try unsafe Int(transaction.counter(meta, FileFormat.MetaKey.blockSize))
-            guard allowsZeroCopy else { return (size, false) }
-            return (size, try unsafe PayloadProbe.holds(environment, transaction, meta))
+            let history = try unsafe transaction.counter(meta, FileFormat.MetaKey.keepsHistory) != 0
+            guard allowsZeroCopy else { return (size, history, false) }
+            return (size, history, try unsafe PayloadProbe.holds(environment, transaction, meta))
         }
+        keepsHistory = history
         self.blockSize = size
         isZeroCopy = holds
         owner = options.environment.isReadOnly ? nil : try OwnerSlot(environment.descriptor, path: path)
@@ -130,7 +137,39 @@ final class LMDBStorage: RecordStorage {
 
     // MARK: Blocks written ahead
 
-    func makeBlockWriter() -> any BlockWriter { LMDBBlockWriter(self) }
+    func makeBlockWriter(isAhead: Bool) -> any BlockWriter { LMDBBlockWriter(self, isAhead: isAhead) }
+
+    /// Tells an array file's blocks from all others in the process.
+    func frameDomain(of oid: OID) -> UInt64 {
+        frameDomains.withLock { domains in
+            if let domain = domains[oid] { return domain }
+            let domain = Self.lastFrameDomain.wrappingAdd(1, ordering: .relaxed).newValue
+            domains[oid] = domain
+            return domain
+        }
+    }
+
+    /// Removes a block record, whoever names it.
+    func drop(_ id: BlockID, _ transaction: LMDBTransaction) throws(WriteFailure) {
+        try unsafe transaction.delete(format.blocks, id.rawValue.bigEndianBytes)
+        try unsafe transaction.delete(format.shares, id.rawValue.bigEndianBytes)
+    }
+
+    /// One block less relies on a record; removes it if that was the last.
+    func release(_ id: BlockID, _ transaction: LMDBTransaction) throws(WriteFailure) {
+        let key = id.rawValue.bigEndianBytes
+        let count: UInt64
+        do throws(StorageError) {
+            count = try unsafe transaction.counter(format.shares, key)
+        } catch {
+            throw .failed(error)
+        }
+        if count > 1 {
+            try unsafe transaction.setCounter(format.shares, key, count - 1)
+        } else {
+            try unsafe drop(id, transaction)
+        }
+    }
 
     /// Removes what processes that died had written ahead of a commit that never came.
     private func dropPendingOfTheDead() throws(StorageError) {
@@ -153,7 +192,7 @@ final class LMDBStorage: RecordStorage {
             let piece = dead[start..<min(start + 4096, dead.count)]
             unsafe try environment.write { transaction throws(WriteFailure) in
                 for (key, block) in piece {
-                    try unsafe transaction.delete(format.blocks, block.rawValue.bigEndianBytes)
+                    try unsafe drop(block, transaction)
                     try unsafe transaction.delete(format.pending, key)
                 }
             }
@@ -163,7 +202,7 @@ final class LMDBStorage: RecordStorage {
     /// Removes abandoned blocks within a transaction that writes anyway.
     func dropGarbage(_ transaction: LMDBTransaction, _ ids: [BlockID]) throws(WriteFailure) {
         for id in ids {
-            try unsafe transaction.delete(format.blocks, id.rawValue.bigEndianBytes)
+            try unsafe drop(id, transaction)
             if let owner { try unsafe transaction.delete(format.pending, owner.key(id)) }
         }
     }

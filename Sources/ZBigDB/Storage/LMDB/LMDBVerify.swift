@@ -55,8 +55,14 @@ struct LMDBVerify {
     private let storage: LMDBStorage
     private let transaction: LMDBTransaction
     private(set) var report = VerifyReport()
-    /// Which record names each block record.
-    private var owners: [BlockID: RecordKey] = [:]
+    /// What relies on each block record.
+    private var owners: [BlockID: Owner] = [:]
+
+    private struct Owner {
+        /// Neighbouring versions of one record count once.
+        var count = 0
+        var parts: [(key: RecordKey, part: BlockPart)] = []
+    }
 
     /// Runs all checks. Other processes may write meanwhile; they are not seen.
     static func run(_ storage: LMDBStorage, _ progress: (VerifyProgress) -> Void) throws(StorageError)
@@ -94,6 +100,7 @@ struct LMDBVerify {
         let nextOID = try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.nextOID)
         var report = self.report
         var owners = self.owners
+        var newer: (key: RecordKey, blocks: Set<BlockID>)?
         unsafe try forEach(storage.format.records) { entry throws(StorageError) in
             report.records += 1
             guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
@@ -110,14 +117,14 @@ struct LMDBVerify {
                 report.problems.append(VerifyProblem(oid: key.oid, "\(key.part) cannot be read"))
                 return
             }
-            if let id = value.referencedBlock {
-                if owners[id] != nil {
-                    report.problems.append(
-                        VerifyProblem(
-                            oid: key.oid, block: key.block, "its block record belongs to another, too"))
-                }
-                owners[id] = key
+            let blocks = value.recipe?.blocks ?? []
+            for part in value.recipe?.parts ?? [] {
+                owners[part.block, default: Owner()].parts.append((key, part))
             }
+            for id in blocks where newer?.key != key || newer?.blocks.contains(id) == false {
+                owners[id, default: Owner()].count += 1
+            }
+            newer = (key, blocks)
         }
         self.report = report
         self.owners = owners
@@ -135,7 +142,11 @@ struct LMDBVerify {
                 return
             }
             for write in stage.writes {
-                if let block = write.value?.referencedBlock { owners[block] = write.key }
+                for part in write.value?.recipe?.parts ?? [] {
+                    let isNew = owners[part.block]?.parts.contains { $0.key == write.key } != true
+                    owners[part.block, default: Owner()].parts.append((write.key, part))
+                    if isNew { owners[part.block, default: Owner()].count += 1 }
+                }
             }
         }
         report.problems += problems
@@ -161,34 +172,43 @@ struct LMDBVerify {
             let owner = missing.removeValue(forKey: id)
             unsafe storage.environment.willRead(entry.value)
             unsafe check(entry.value, owner, &report)
+            let shares = try unsafe transaction.counter(storage.format.shares, entry.key)
+            if let owner, owner.count != max(Int(shares), 1) {
+                report.problems.append(
+                    VerifyProblem(
+                        oid: owner.parts.first?.key.oid,
+                        "block record \(id.rawValue) says that \(max(shares, 1)) rely on it; it is \(owner.count)"
+                    ))
+            }
             if owner == nil, !pending.contains(id) {
                 report.problems.append(VerifyProblem("block record \(id.rawValue) belongs to nobody"))
             }
         }
-        for (id, key) in missing {
+        for (id, owner) in missing {
+            let key = owner.parts.first?.key
             report.problems.append(
-                VerifyProblem(oid: key.oid, block: key.block, "its block record \(id.rawValue) is missing"))
+                VerifyProblem(oid: key?.oid, block: key?.block, "its block record \(id.rawValue) is missing"))
         }
         self.report = report
     }
 
-    private func check(_ record: UnsafeRawBufferPointer, _ owner: RecordKey?, _ report: inout VerifyReport) {
+    private func check(_ record: UnsafeRawBufferPointer, _ owner: Owner?, _ report: inout VerifyReport) {
+        let first = owner?.parts.first?.key
         do throws(ZBlkHeader.Damage) {
             let header = try unsafe ZBlkHeader(decoding: record)
             report.pages += header.payloadPages
-            let (oid, block) = (owner?.oid ?? header.oid, owner?.block ?? header.firstBlock)
-            if header.oid != oid || header.firstBlock != block {
+            for (key, part) in owner?.parts ?? [] {
+                guard let problem = header.contradiction(part, key) else { continue }
+                report.problems.append(VerifyProblem(oid: key.oid, block: key.block, problem))
+            }
+            for slot in unsafe header.damagedPages(record) {
+                let (block, page) = header.place(of: slot)
                 report.problems.append(
                     VerifyProblem(
-                        oid: oid, block: block,
-                        "its header says object \(header.oid), block \(header.firstBlock)"))
-            }
-            for page in unsafe header.damagedPages(record) {
-                report.problems.append(
-                    VerifyProblem(oid: oid, block: block, page: page, "its checksum is wrong"))
+                        oid: first?.oid ?? header.oid, block: block, page: page, "its checksum is wrong"))
             }
         } catch {
-            report.problems.append(VerifyProblem(oid: owner?.oid, block: owner?.block, error.description))
+            report.problems.append(VerifyProblem(oid: first?.oid, block: first?.block, error.description))
         }
     }
 
@@ -209,5 +229,41 @@ struct LMDBVerify {
                 VerifyProblem("the log ends at \(newest), the last transaction is \(last)"))
         }
         self.report = report
+    }
+}
+
+extension ZBlkHeader {
+    /// The block and the page of it that a payload page is.
+    fileprivate func place(of slot: Int) -> (block: Int, page: Int) {
+        switch kind {
+        case .full: (firstBlock, slot)
+        case .extent: (firstBlock + slot / pagesPerBlock, slot % pagesPerBlock)
+        case .delta: (firstBlock, pages?.pages.dropFirst(slot).first ?? slot)
+        }
+    }
+
+    /// What a record says of itself that a recipe does not; nil if they agree.
+    fileprivate func contradiction(_ part: BlockPart, _ key: RecordKey) -> String? {
+        guard let block = key.block else { return "it is no block" }
+        if oid != key.oid || !(firstBlock..<(firstBlock + blockCount)).contains(block) {
+            return "its header says object \(oid), block \(firstBlock)"
+        }
+        let start = kind == .extent ? (block - firstBlock) * pagesPerBlock : 0
+        if part.kind != kind || part.codec != codec
+            || Int(part.offset) != payloadOffset + start * pageSize
+        {
+            return "its record is of another kind than its header says"
+        }
+        let slots = kind == .extent ? pagesPerBlock : payloadPages
+        let bitmap = pages?.pages
+        for run in part.runs {
+            let end = Int(run.slot + run.count)
+            if end > slots || run.pages.upperBound > pagesPerBlock { return "its record has fewer pages" }
+            if kind != .delta, run.page != run.slot { return "its pages are not in their places" }
+            if let bitmap, Array(run.pages) != Array(bitmap[Int(run.slot)..<end]) {
+                return "its record has other pages"
+            }
+        }
+        return nil
     }
 }

@@ -1,0 +1,250 @@
+internal import CLMDB
+internal import VirtMem
+
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+// Where the pages of blocks are in the file. Records are located under S;
+// their bytes are touched without it, but inside the gate, so that the map stays.
+
+extension LMDBSnapshot {
+    func sources(_ oid: OID, _ blocks: Range<Int>, blockSize: Int) throws(StorageError) -> [BlockSource] {
+        var result = [BlockSource](repeating: .hole, count: blocks.count)
+        if blocks.isEmpty { return result }
+        let domain = storage.frameDomain(of: oid)
+        return unsafe try withRecords { cursor, transaction throws(StorageError) in
+            var finder = unsafe RecordFinder(storage: storage, transaction: transaction)
+            var entry = unsafe try cursor.seek(RecordKey(oid, block: blocks.lowerBound).encoded(tid))
+            var last = -1
+            while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid,
+                let block = key.block, block < blocks.upperBound
+            {
+                // The first version that the snapshot sees is the newest.
+                if version <= tid, block != last {
+                    last = block
+                    let value = try unsafe value(of: at)
+                    if value != .removed {
+                        let recipe = try recipe(value, key)
+                        let frame = FrameKey(
+                            domain: domain, content: UInt64(block), revision: version.rawValue)
+                        result[block - blocks.lowerBound] =
+                            try source(recipe, &finder, blockSize, key.part, .loadShared(frame))
+                    }
+                }
+                unsafe entry = try cursor.next()
+            }
+            return result
+        }
+    }
+
+    func source(_ recipe: BlockRecipe, blockSize: Int) throws(StorageError) -> BlockSource {
+        let newer = try newer(for: recipe)
+        return unsafe try withRecords { _, transaction throws(StorageError) in
+            var finder = unsafe RecordFinder(storage: storage, transaction: transaction, newer: newer)
+            return try source(recipe, &finder, blockSize, "a block", .load)
+        }
+    }
+
+    private func recipe(_ value: RecordValue, _ key: RecordKey) throws(StorageError) -> BlockRecipe {
+        guard let recipe = value.recipe else {
+            throw .corrupt(path: storage.path, what: "\(key.oid), \(key.part) is no block")
+        }
+        return recipe
+    }
+
+    /// The extents of a block's pages, or `copied` if it must be put together in memory.
+    private func source(
+        _ recipe: BlockRecipe, _ finder: inout RecordFinder, _ blockSize: Int, _ name: String,
+        _ copied: BlockSource
+    ) throws(StorageError) -> BlockSource {
+        if recipe.parts.isEmpty { return .hole }
+        guard storage.isZeroCopy, recipe.pieceCount <= RewritePolicy.mostPieces,
+            recipe.parts.allSatisfy({ $0.codec == .none })
+        else { return copied }
+        var extents: [FileExtent] = []
+        extents.reserveCapacity(recipe.pieceCount)
+        for part in recipe.parts {
+            let record = unsafe try finder.find(part.block, name)
+            let size = Int(part.offset) + Int(part.storedPages) * systemPageSize
+            guard size <= record.count else {
+                throw .corrupt(path: storage.path, what: "\(name): impossible sizes")
+            }
+            if storage.verifiesOnLoad { try unsafe verify(part, record, name) }
+            guard let start = unsafe storage.environment.fileOffset(of: record),
+                (start + Int(part.offset)) % systemPageSize == 0
+            else { return copied }
+            for run in part.runs {
+                guard run.pages.upperBound * systemPageSize <= blockSize else {
+                    throw .corrupt(path: storage.path, what: "\(name): pages beyond its end")
+                }
+                extents.append(
+                    FileExtent(
+                        descriptor: storage.environment.descriptor,
+                        fileOffset: start + Int(part.offset) + Int(run.slot) * systemPageSize,
+                        length: Int(run.count) * systemPageSize,
+                        blockOffset: Int(run.page) * systemPageSize))
+            }
+        }
+        if recipe.parts.count > 1 { extents.sort { $0.blockOffset < $1.blockOffset } }
+        return .extents(extents)
+    }
+
+    // MARK: Bytes
+
+    func read(_ recipe: BlockRecipe, ofBlock number: Int, into buffer: UnsafeMutableRawBufferPointer)
+        throws(StorageError)
+    {
+        try unsafe withRecords(of: recipe) { records throws(StorageError) in
+            for (index, part) in recipe.parts.enumerated() {
+                let record = unsafe records[index]
+                unsafe storage.environment.willRead(record)
+                try unsafe verify(part, record, "block \(number)")
+                for run in part.runs {
+                    let source = unsafe try pages(part, run, record)
+                    let start = Int(run.page) * systemPageSize
+                    guard start + source.count <= buffer.count else {
+                        throw .corrupt(path: storage.path, what: "block \(number) is longer than a block")
+                    }
+                    unsafe UnsafeMutableRawBufferPointer(
+                        rebasing: buffer[start..<(start + source.count)]
+                    ).copyMemory(from: source)
+                }
+            }
+        }
+    }
+
+    func differences(_ recipe: BlockRecipe, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet)
+        throws(StorageError) -> PageSet
+    {
+        var result = PageSet(pageCount: changed.pageCount)
+        let size = systemPageSize
+        // Pages that are not stored are zeros.
+        var missing = changed
+        missing.subtract(recipe.pages(of: changed.pageCount))
+        for page in missing.pages {
+            let new = unsafe UnsafeRawBufferPointer(rebasing: bytes[(page * size)..<((page + 1) * size)])
+            if unsafe !CRC32C.isZero(new) { result.insert(page) }
+        }
+        if missing == changed { return result }
+        return try unsafe withRecords(of: recipe) { records throws(StorageError) in
+            for (index, part) in recipe.parts.enumerated() {
+                for run in part.runs where run.pages.contains(where: { changed.contains($0) }) {
+                    let old = unsafe try pages(part, run, records[index])
+                    for page in run.pages where changed.contains(page) {
+                        let at = (page - Int(run.page)) * size
+                        let before = unsafe UnsafeRawBufferPointer(rebasing: old[at..<(at + size)])
+                        let after = unsafe UnsafeRawBufferPointer(
+                            rebasing: bytes[(page * size)..<((page + 1) * size)])
+                        if unsafe !equal(before, after) { result.insert(page) }
+                    }
+                }
+            }
+            return result
+        }
+    }
+
+    /// The stored bytes of a run of a part.
+    private func pages(_ part: BlockPart, _ run: PageRun, _ record: UnsafeRawBufferPointer)
+        throws(StorageError) -> UnsafeRawBufferPointer
+    {
+        let start = Int(part.offset) + Int(run.slot) * systemPageSize
+        let end = start + Int(run.count) * systemPageSize
+        guard end <= record.count else {
+            throw .corrupt(path: storage.path, what: "block record \(part.block.rawValue) is too short")
+        }
+        return unsafe UnsafeRawBufferPointer(rebasing: record[start..<end])
+    }
+
+    /// Checks the pages of a part that count against their checksums.
+    private func verify(_ part: BlockPart, _ record: UnsafeRawBufferPointer, _ name: String)
+        throws(StorageError)
+    {
+        let header: ZBlkHeader
+        do throws(ZBlkHeader.Damage) {
+            header = try unsafe ZBlkHeader(decoding: record)
+        } catch {
+            throw .corrupt(path: storage.path, what: "\(name): \(error)")
+        }
+        let first = (Int(part.offset) - header.payloadOffset) / systemPageSize
+        for run in part.runs {
+            let slots = (first + Int(run.slot))..<(first + Int(run.slot + run.count))
+            guard slots.lowerBound >= 0, slots.upperBound <= header.payloadPages else {
+                throw .corrupt(path: storage.path, what: "\(name): pages its record does not have")
+            }
+            if let damaged = unsafe header.damagedPages(record, slots).first {
+                let page = damaged - slots.lowerBound + Int(run.page)
+                throw .corrupt(path: storage.path, what: "\(name), page \(page): its checksum is wrong")
+            }
+        }
+    }
+
+    /// A newer snapshot, if this one does not see all records: those were written ahead of its
+    /// commit by the transaction that asks. Opened outside the gate, because the map may have to move.
+    private func newer(for recipe: BlockRecipe) throws(StorageError) -> LMDBSnapshot? {
+        let seesAll = unsafe try withRecords { _, transaction throws(StorageError) in
+            for part in recipe.parts {
+                let key = part.block.rawValue.bigEndianBytes
+                if unsafe try transaction.get(storage.format.blocks, key) == nil { return false }
+            }
+            return true
+        }
+        return seesAll ? nil : try LMDBSnapshot(storage)
+    }
+
+    /// Runs `body` with the record of each part.
+    private func withRecords<R>(
+        of recipe: BlockRecipe, _ body: ([UnsafeRawBufferPointer]) throws(StorageError) -> R
+    ) throws(StorageError) -> R {
+        let newer = try newer(for: recipe)
+        let gate = storage.environment.gate
+        gate.enter()
+        defer { gate.leave() }
+        // S is held while records are looked up, not while they are read. What they name is
+        // not removed meanwhile: this snapshot sees it, or `newer` does.
+        let records = unsafe try withRecords { _, transaction throws(StorageError) in
+            var finder = unsafe RecordFinder(storage: storage, transaction: transaction, newer: newer)
+            var records: [UnsafeRawBufferPointer] = unsafe []
+            for part in recipe.parts { unsafe records.append(try finder.find(part.block, "a block")) }
+            return unsafe records
+        }
+        return try withExtendedLifetime(newer) { () throws(StorageError) in try unsafe body(records) }
+    }
+}
+
+/// Looks block records up.
+@safe
+private struct RecordFinder {
+    private let storage: LMDBStorage
+    private let transaction: LMDBTransaction
+    private let newer: LMDBSnapshot?
+    private var last: BlockID?
+    private var lastRecord: UnsafeRawBufferPointer?
+
+    init(storage: LMDBStorage, transaction: LMDBTransaction, newer: LMDBSnapshot? = nil) {
+        self.storage = storage
+        unsafe self.transaction = transaction
+        self.newer = newer
+    }
+
+    /// The record; its bytes are not touched.
+    mutating func find(_ id: BlockID, _ name: String) throws(StorageError) -> UnsafeRawBufferPointer {
+        // The blocks of an extent are in one record.
+        if id == last, let record = unsafe lastRecord { return unsafe record }
+        let key = id.rawValue.bigEndianBytes
+        var found = unsafe try transaction.get(storage.format.blocks, key)
+        if unsafe found == nil { unsafe found = try newer?.transaction.get(storage.format.blocks, key) }
+        guard let record = unsafe found else {
+            throw .corrupt(path: storage.path, what: "\(name): block record \(id.rawValue) is missing")
+        }
+        last = id
+        unsafe lastRecord = record
+        return unsafe record
+    }
+}
+
+/// Whether two runs of bytes of one length are the same.
+private func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard let x = a.baseAddress, let y = b.baseAddress else { return true }
+    return unsafe memcmp(x, y, a.count) == 0
+}

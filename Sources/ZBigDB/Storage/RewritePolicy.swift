@@ -1,0 +1,73 @@
+internal import VirtMem
+
+/// What a changed block stores: the changed pages, some more to keep the number of its
+/// parts small, or all of it.
+///
+/// Small growth asks for the changed pages only, fast reading for few pieces
+/// to map, and a small file for few replaced pages that a record still keeps.
+struct RewritePolicy: Sendable {
+    /// Whether replaced versions stay, so that every page stored again is growth.
+    let keepsHistory: Bool
+
+    /// A block that is changed to this extent is stored as a whole: part of its pages.
+    static let wholeShare = 0.75
+    /// This many parts of one size class are joined. Each page is stored anew once in each class.
+    static let mostOfClass = 8
+    /// The sizes of neighbouring classes differ by this factor.
+    static let classFactor = 8
+    /// A block of more pieces is stored as a whole: mapping each takes a system call.
+    static let mostPieces = 64
+    /// Records may keep this many times the pages that count, and some, before the block is stored as a whole.
+    static let mostKept = 2
+    static let keptSlack = 64
+
+    struct Plan {
+        /// Pages to store or, where they are zeros, to note as such.
+        let covered: PageSet
+        let isWhole: Bool
+    }
+
+    /// What to store of a block of `changed.pageCount` pages whose stored content is `recipe`.
+    func plan(_ recipe: BlockRecipe, changed: PageSet) -> Plan {
+        let all = Plan(covered: .all(pageCount: changed.pageCount), isWhole: true)
+        // Nothing to read beside it: its record is whole, and holds what is not zero.
+        if recipe.parts.isEmpty { return all }
+        let count = changed.count
+        if Double(count) >= Self.wholeShare * Double(changed.pageCount) { return all }
+        var covered = changed
+        for part in tail(recipe, adding: count) {
+            for run in part.runs { covered.insert(contentsOf: run.pages) }
+        }
+        let kept = recipe.parts.compactMap { $0.without(covered) }
+        let rest = BlockRecipe(parts: kept)
+        if rest.pieceCount + covered.runs.count > Self.mostPieces { return all }
+        if !keepsHistory {
+            let live = rest.pageCount + covered.count
+            if rest.keptPages + covered.count > Self.mostKept * live + Self.keptSlack { return all }
+        }
+        return Plan(covered: covered, isWhole: false)
+    }
+
+    /// The newest parts that are to be joined with a new one of `count` pages.
+    private func tail(_ recipe: BlockRecipe, adding count: Int) -> ArraySlice<BlockPart> {
+        var joined = recipe.parts[recipe.parts.endIndex...]
+        var size = count
+        while true {
+            let level = Self.sizeClass(size)
+            var start = joined.startIndex
+            while start > 0, recipe.parts[start - 1].kind == .delta,
+                Self.sizeClass(recipe.parts[start - 1].livePages) <= level
+            { start -= 1 }
+            // With the new one there would be one more than a class may have.
+            guard joined.startIndex - start + 1 >= Self.mostOfClass else { return joined }
+            joined = recipe.parts[start...]
+            size = joined.reduce(count) { $0 + $1.livePages }
+        }
+    }
+
+    private static func sizeClass(_ pages: Int) -> Int {
+        var (level, limit) = (0, classFactor)
+        while pages >= limit { (level, limit) = (level + 1, limit * classFactor) }
+        return level
+    }
+}
