@@ -12,6 +12,8 @@ enum Interruption {
     ///
     /// They are blocked before there is another thread, so that no other gets them.
     static func watch(removing folder: String) {
+        // A reader that goes away is an error of the write, after which the folder is removed.
+        signal(SIGPIPE, SIG_IGN)
         var signals = sigset_t()
         sigemptyset(&signals)
         for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }

@@ -67,13 +67,10 @@ struct RunCommand: ParsableCommand {
             let results = try Runner(
                 workload: job.workload, setup: setup(job.workload, folder, isCold: job.isCold), rounds: rounds
             ).run()
-            if json {
-                for result in results { print(try result.json()) }
-            } else if !results.isEmpty {
-                print(TextReport.text(results))
-            }
-            // Whoever reads along gets it now.
-            fflush(nil)
+            let lines = try json ? results.map { try $0.json() } : [TextReport.text(results)]
+            let text = lines.map { $0 + "\n" }.joined()
+            // Whoever reads along gets it now. If nobody does any more, this throws, and the run ends.
+            try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
         }
     }
 
