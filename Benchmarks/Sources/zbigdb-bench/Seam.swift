@@ -11,18 +11,19 @@ enum Seam {
         throw BenchError("the library has no streaming interface")
     }
 
-    /// Limits the changes that a transaction keeps in memory; tells whether that can be done.
-    static func limitDirtyMemory(_ configuration: inout Database.Configuration, bytes: Int) -> Bool { false }
-
     /// Gives back the space that nothing uses any more; tells whether that can be done.
     static func compact(_ database: Database) throws -> Bool { false }
 
     /// The systems that keep old versions, as those do whose figures were published.
-    static let history: [String] = []
+    static let history = ["zbigdb-history"]
 
     /// The codecs that blocks can be stored with, as systems.
     static let codecs: [String] = []
 
     /// The configuration of a system's new database.
-    static func configuration(_ system: String) -> Database.Configuration { Database.Configuration() }
+    static func configuration(_ system: String) -> Database.Configuration {
+        var configuration = Database.Configuration()
+        configuration.keepsHistory = history.contains(system)
+        return configuration
+    }
 }
