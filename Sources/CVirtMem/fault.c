@@ -1,16 +1,15 @@
 // From the faulting instruction to the service thread and back.
 //
-//   thread touches a page -> on_fault -> region table -> pipe -> service thread
+//   thread touches a page -> on_fault -> region table -> queue -> service thread
 //   service thread maps the block -> cvirtmem_reply -> the instruction runs again
 
 #ifndef _GNU_SOURCE
 #error "_GNU_SOURCE is needed for ucontext register names"
 #endif
 
-#include "CVirtMem.h"
+#include "queue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -30,8 +29,6 @@ struct previous {
 };
 static struct previous previous_segv;
 static struct previous previous_bus;
-static int queue_read = -1;
-static int queue_write = -1;
 static _Atomic int forked;
 
 // initial-exec: a lazily allocated thread-local would call malloc in a handler.
@@ -112,14 +109,6 @@ static void chain(int signal_number, siginfo_t *info, void *context, int from_ha
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void relax(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 // How often a thread looks for its answer before it sleeps: some 10 us, and
 // not at all where nobody else could give the answer meanwhile.
 static int spins;
@@ -127,23 +116,15 @@ static int spins;
 // Hands a fault to a service thread and waits for its reply.
 static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
     cvirtmem_fault fault = {.address = address, .region = region, .kind = kind, .reply = CVIRTMEM_WAITING};
-    cvirtmem_fault *pointer = &fault;
-    // Released here, acquired by whoever takes it from the queue.
-    cvirtmem_store(&fault.reply, CVIRTMEM_WAITING);
-    ssize_t written;
-    do {
-        // Not write(): that is a cancellation point, which touching memory is not.
-        written = syscall(SYS_write, queue_write, &pointer, sizeof pointer);
-    } while (written < 0 && errno == EINTR);
-    if (written != (ssize_t)sizeof pointer) {
-        say("VirtMem: the fault queue is gone\n");
-        return CVIRTMEM_FATAL;
-    }
-    uint32_t reply;
+    cvirtmem_push(&fault);
     // Most answers come within microseconds, and waking from a sleep takes longer.
-    for (int i = 0; i < spins && cvirtmem_load(&fault.reply) == CVIRTMEM_WAITING; i++) relax();
-    while ((reply = cvirtmem_load(&fault.reply)) == CVIRTMEM_WAITING)
-        cvirtmem_wait(&fault.reply, CVIRTMEM_WAITING);
+    for (int i = 0; i < spins && cvirtmem_load(&fault.reply) == CVIRTMEM_WAITING; i++) cvirtmem_relax();
+    // Said before sleeping, so that only a sleeper is woken.
+    uint32_t reply = CVIRTMEM_WAITING;
+    if (!__atomic_compare_exchange_n(&fault.reply, &reply, CVIRTMEM_SLEEPING, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return reply;
+    while ((reply = cvirtmem_load(&fault.reply)) == CVIRTMEM_SLEEPING)
+        cvirtmem_wait(&fault.reply, CVIRTMEM_SLEEPING);
     return reply;
 }
 
@@ -206,11 +187,8 @@ static int install_for(int signal_number, struct previous *previous) {
 }
 
 static int install_once(void) {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC)) return errno;
-    spins = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 500 : 0;
-    queue_read = ends[0];
-    queue_write = ends[1];
+    cvirtmem_prepare_queue();
+    spins = cvirtmem_has_processors() ? 500 : 0;
     pthread_atfork(NULL, NULL, after_fork_in_child);
 
     int result = install_for(SIGSEGV, &previous_segv);
@@ -228,24 +206,6 @@ int cvirtmem_install(void) {
     }
     pthread_mutex_unlock(&mutex);
     return result;
-}
-
-int cvirtmem_next_fault(cvirtmem_fault **out) {
-    for (;;) {
-        ssize_t count = read(queue_read, out, sizeof *out);
-        if (count == (ssize_t)sizeof *out) {
-            (void)cvirtmem_load(&(*out)->reply);
-            return 0;
-        }
-        if (count < 0 && errno != EINTR) return errno;
-        if (count == 0) return EPIPE;
-    }
-}
-
-void cvirtmem_reply(cvirtmem_fault *fault, uint32_t reply) {
-    // After the store the fault may be gone: only its address is used then.
-    cvirtmem_store(&fault->reply, reply);
-    cvirtmem_wake(&fault->reply);
 }
 
 int cvirtmem_register(void *address, size_t length, uint32_t id) {

@@ -15,9 +15,8 @@ struct Fault: Sendable {
     }
 
     /// Waits for the next fault.
-    static func next() -> Fault? {
-        var raw: UnsafeMutablePointer<cvirtmem_fault>?
-        guard unsafe cvirtmem_next_fault(&raw) == 0, let raw = unsafe raw else { return nil }
+    static func next() -> Fault {
+        let raw = unsafe cvirtmem_next_fault()
         return unsafe Fault(
             id: UInt(bitPattern: raw), address: raw.pointee.address, region: raw.pointee.region,
             kind: kind(raw.pointee.kind))

@@ -20,12 +20,12 @@ enum FaultService {
 
     private static func startThread(_ engine: Engine) {
         idle.wrappingAdd(1, ordering: .relaxed)
-        // No signal meant for the program may land on a service thread.
+        // No signal meant for the program may land on a service thread. Those that an
+        // instruction of its own raises must not be blocked: nobody would hear of them.
         var all = sigset_t()
         var before = sigset_t()
         unsafe sigfillset(&all)
-        unsafe sigdelset(&all, SIGSEGV)
-        unsafe sigdelset(&all, SIGBUS)
+        for own in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS] { unsafe sigdelset(&all, own) }
         unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(engine).toOpaque()
@@ -44,7 +44,7 @@ enum FaultService {
         let engine = unsafe Unmanaged<Engine>.fromOpaque(context).takeRetainedValue()
         inCallback("a service thread") {
             while true {
-                guard let fault = Fault.next() else { return }
+                let fault = Fault.next()
                 if idle.wrappingSubtract(1, ordering: .relaxed).newValue == 0 { startThread(engine) }
                 engine.serve(fault)
                 if idle.wrappingAdd(1, ordering: .relaxed).newValue > mostIdle {

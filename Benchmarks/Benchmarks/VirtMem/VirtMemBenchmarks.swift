@@ -10,7 +10,15 @@ import VirtMem
 //   swift package --package-path Benchmarks benchmark --target VirtMemBenchmarks
 
 private let blocks = 512
-private let path = NSTemporaryDirectory() + "virtmem-benchmark"
+
+/// Where the blocks are: a file that has lost its name, so that it goes with the process.
+private let path: String = {
+    var template = Array((NSTemporaryDirectory() + "virtmem-benchmark-XXXXXX").utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else { fatalError("no temporary file: \(String(cString: strerror(errno)))") }
+    unlink(template)
+    return "/proc/self/fd/\(descriptor)"
+}()
 
 /// One block of each group of neighbours that a read fault may take along. With
 /// the others loaded, each of them takes a fault of its own.

@@ -36,13 +36,17 @@ package final class BenchFile: BigFile {
         fstat(descriptor, &status)
         let length = (count + 1) * blockSize
         if status.st_size == length { return }
-        let part = [UInt8](repeating: 1, count: 1 << 20)
+        // More than 2 MiB at a time, so that the page cache holds it in pieces of that size:
+        // in smaller ones the first touch of a block takes twice as long.
+        let part = [UInt8](repeating: 1, count: 4 << 20)
         var at = 0
         while at < length {
             let written = pwrite(descriptor, part, min(part.count, length - at), off_t(at))
             guard written > 0 else { throw CocoaError(.fileWriteOutOfSpace) }
             at += written
         }
+        // Now, so that the system does not write it out while something is measured.
+        guard fsync(descriptor) == 0 else { throw CocoaError(.fileWriteUnknown) }
     }
 
     package func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws {}

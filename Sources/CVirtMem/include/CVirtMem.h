@@ -2,7 +2,8 @@
 // handler, thread-local flags it reads, futexes and a few system calls whose
 // constants the C library lacks.
 //
-// Everything a signal handler runs is in fault.c and is async-signal-safe.
+// Everything a signal handler runs is in fault.c, or is cvirtmem_push of queue.c, and is
+// async-signal-safe.
 
 #ifndef CVIRTMEM_H
 #define CVIRTMEM_H
@@ -25,7 +26,8 @@ typedef struct cvirtmem_fault {
     uintptr_t address;
     uint32_t region;    // the id given to cvirtmem_register
     uint32_t kind;      // CVIRTMEM_READ, _WRITE or _BUS
-    uint32_t reply;     // futex word, one of cvirtmem_reply_*
+    uint32_t reply;     // futex word, one of those below
+    struct cvirtmem_fault *_Nullable next;  // of the queue
 } cvirtmem_fault;
 
 enum {
@@ -39,14 +41,15 @@ enum {
     CVIRTMEM_RETRY = 1,     // run the instruction again
     CVIRTMEM_NOT_OURS = 2,  // hand the signal to the previous handler
     CVIRTMEM_FATAL = 3,     // a message was printed: die at the faulting instruction
+    CVIRTMEM_SLEEPING = 4,  // waiting, and to be woken
 };
 
 // Installs the SIGSEGV and SIGBUS handlers and the queue behind them. The second and later
 // calls do nothing. Returns 0 or an errno.
 int cvirtmem_install(void);
 
-// Blocks until a thread faults in a registered region; returns 0 or an errno.
-int cvirtmem_next_fault(cvirtmem_fault *_Nullable *_Nonnull out);
+// Blocks until a thread faults in a registered region. For service threads.
+cvirtmem_fault *_Nonnull cvirtmem_next_fault(void);
 void cvirtmem_reply(cvirtmem_fault *_Nonnull fault, uint32_t reply);
 
 // Makes [address, address + length) the region `id` (not 0). Both address and

@@ -68,4 +68,7 @@ int support_signal_reads(void);
 // cancelled. Returns 1 if it got past the read.
 int support_read_while_cancelled(const void *_Nonnull address);
 
+// Leaves the calling thread, and those it will start, one processor. Returns 0 or an errno.
+int support_use_one_processor(void);
+
 #endif
