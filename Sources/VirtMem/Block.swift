@@ -46,10 +46,12 @@ final class Block {
 
     var isEvictable: Bool { state == .loaded && pins == 0 && (!isDetached || isReloadable) }
 
-    // Links of the recency list; see RecencyList.
-    var older: Block?
-    var newer: Block?
-    var isListed = false
+    // Its place in the recency list; see RecencyList.
+    fileprivate(set) var older: Block?
+    fileprivate(set) var newer: Block?
+    fileprivate var place: RecencyList.Place?
+    fileprivate var age: UInt64 = 0
+    var isListed: Bool { place != nil }
 
     init(number: Int, handle: UInt32, serial: UInt64) {
         self.number = number
@@ -59,30 +61,83 @@ final class Block {
 }
 
 /// Evictable blocks of all handles, oldest fault first (behaviour B15, B21).
+///
+/// Those with frames of the RAM pool have a list of their own, so that the oldest of
+/// them is at hand, however many blocks without frames are older.
 struct RecencyList {
-    private(set) var oldest: Block?
-    private var newest: Block?
+    fileprivate enum Place { case mapped, framed }
+
+    private struct Ends {
+        var oldest: Block?
+        var newest: Block?
+    }
+
+    private var mapped = Ends()
+    private var framed = Ends()
+    private var nextAge: UInt64 = 0
     private(set) var count = 0
 
+    /// The oldest block that holds a frame.
+    var oldestFramed: Block? { framed.oldest }
+
+    /// The oldest block of all.
+    var oldest: Block? { Self.older(mapped.oldest, framed.oldest) }
+
+    /// The oldest blocks, oldest first: up to `limit` of them, and none after the first
+    /// for which `isEnough` holds.
+    func prefix(_ limit: Int, until isEnough: (Block) -> Bool = { _ in false }) -> [Block] {
+        var result: [Block] = []
+        var (one, other) = (mapped.oldest, framed.oldest)
+        while result.count < limit, let block = Self.older(one, other) {
+            if block === one { one = block.newer } else { other = block.newer }
+            result.append(block)
+            if isEnough(block) { break }
+        }
+        return result
+    }
+
     mutating func append(_ block: Block) {
-        if block.isListed { remove(block) }
-        block.isListed = true
-        block.older = newest
-        newest?.newer = block
-        newest = block
-        if oldest == nil { oldest = block }
+        remove(block)
+        block.age = nextAge
+        nextAge += 1
         count += 1
+        if block.frame == nil {
+            block.place = .mapped
+            Self.append(block, &mapped)
+        } else {
+            block.place = .framed
+            Self.append(block, &framed)
+        }
     }
 
     mutating func remove(_ block: Block) {
-        guard block.isListed else { return }
+        switch block.place {
+        case nil: return
+        case .mapped: Self.remove(block, &mapped)
+        case .framed: Self.remove(block, &framed)
+        }
+        block.place = nil
+        count -= 1
+    }
+
+    private static func older(_ one: Block?, _ other: Block?) -> Block? {
+        guard let one, let other else { return one ?? other }
+        return one.age < other.age ? one : other
+    }
+
+    private static func append(_ block: Block, _ ends: inout Ends) {
+        block.older = ends.newest
+        ends.newest?.newer = block
+        ends.newest = block
+        if ends.oldest == nil { ends.oldest = block }
+    }
+
+    private static func remove(_ block: Block, _ ends: inout Ends) {
         block.older?.newer = block.newer
         block.newer?.older = block.older
-        if oldest === block { oldest = block.newer }
-        if newest === block { newest = block.older }
+        if ends.oldest === block { ends.oldest = block.newer }
+        if ends.newest === block { ends.newest = block.older }
         block.older = nil
         block.newer = nil
-        block.isListed = false
-        count -= 1
     }
 }

@@ -54,37 +54,29 @@ extension EngineState {
 
     /// Turns the absent blocks at the start of `wanted` into `loading` ones.
     ///
-    /// Waking a service thread costs as much as mapping ten blocks, and mapping
-    /// reads nothing. So a read fault takes the absent blocks around it along, and
-    /// twice as many each time it continues, in either direction, where the last
-    /// one ended.
+    /// Mapping reads nothing, and costs less than a fault. So a read fault takes the
+    /// absent blocks around it along, and twice as many each time it continues a sequence.
     private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool)
         -> LoadTicket
     {
         let serial = makeSerial()
         let first = wanted.lowerBound
         var end = first
-        while end < wanted.upperBound, end - first < 512, handle.blocks[end] == nil { end += 1 }
+        while end < wanted.upperBound, handle.blocks[end] == nil { end += 1 }
         let demanded = first..<end
         var start = first
         var isSequential = pin && demanded.count > 1
 
-        if !pin, access == .read, usedMappings < areaLimit / 2 {
-            let group = HandleState.groupSize
-            let isForward = first == handle.expectedNext
-            let isBackward = first == handle.expectedPrevious
-            isSequential = isForward || isBackward
-            handle.readAhead =
-                isSequential ? min(handle.readAhead * 2, HandleState.maxReadAhead) : group
-            var lowest = first / group * group
-            var limit = lowest + group
-            if isForward { (lowest, limit) = (first, first + handle.readAhead) }
-            if isBackward { (lowest, limit) = (max(0, first + 1 - handle.readAhead), first + 1) }
-            limit = min(limit, handle.capacity)
-            while start > lowest, handle.blocks[start - 1] == nil { start -= 1 }
-            while end < limit, handle.blocks[end] == nil { end += 1 }
-            handle.expectedPrevious = start - 1
-            handle.expectedNext = end
+        if !pin, access == .read {
+            let group: Range<Int>
+            (group, isSequential) = handle.pattern.blocks(with: first, most: max(1, areaLimit / 8))
+            // Where mapping evicts others, only what is certain to be read is worth it.
+            if isSequential || usedMappings < areaLimit / 2 {
+                let limit = min(group.upperBound, handle.capacity)
+                while start > group.lowerBound, handle.blocks[start - 1] == nil { start -= 1 }
+                while end < limit, handle.blocks[end] == nil { end += 1 }
+            }
+            handle.noteRead(start..<end)
         }
         for number in start..<end {
             let block = Block(number: number, handle: handle.id, serial: serial)
@@ -96,7 +88,7 @@ extension EngineState {
         return LoadTicket(
             handle: handle.id, file: handle.file, serial: serial, blocks: start..<end, demanded: demanded,
             access: access, pin: pin, isSequential: isSequential,
-            address: unsafe UInt(bitPattern: handle.address(of: start)))
+            base: unsafe UInt(bitPattern: handle.base))
     }
 
     /// Ends a loading: maps what was found for each block that is still waited
@@ -110,42 +102,19 @@ extension EngineState {
             return ticket.demanded.lowerBound
         }
         handle.activeLoads -= 1
-        let access = handle.isWritingOut ? .read : ticket.access
-        var writer = SegmentWriter(zero: zeroDescriptor)
-        var placed: [Block] = []
-
+        let isWrite = ticket.access == .write && !handle.isWritingOut
         for (number, content) in zip(ticket.blocks, contents) {
-            guard let block = handle.blocks[number], block.serial == ticket.serial else {
-                if case .frame(let frame) = content { drop(frame) }
-                continue
+            if let block = handle.blocks[number], block.serial == ticket.serial {
+                if case .skipped = content { takeOut(handle, block) }
+            } else if case .frame(let frame) = content {
+                drop(frame)
             }
-            if case .skipped = content {
-                takeOut(handle, block)
-                continue
-            }
-            unsafe writer.add(
-                content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
-            block.areas = writer.areasOfLast
-            block.clean = content
-            if case .frame(let frame) = content { block.frame = frame }
-            placed.append(block)
         }
-
-        let isWrite = access == .write
-        do throws(VirtMemError) {
-            // Joined blocks can be parted again, so the budget counts each of them.
-            try makeRoom(
-                forAreas: placed.reduce(0) { $0 + $1.areas } + HandleState.runs(placed.map(\.number)).count)
-            try place(
-                writer, isWrite ? Mapping.readWrite : Mapping.readOnly,
-                "blocks \(ticket.blocks) of \(handle.name)")
-        } catch {
-            makeAbsentAfterFailure(handle, placed)
-            throw error
-        }
+        let placed = try show(handle, ticket, contents, isWrite ? Mapping.readWrite : Mapping.readOnly)
         var usable = ticket.demanded.lowerBound
-        for block in placed {
-            areas += block.areas
+        for (block, ownAreas) in placed {
+            block.areas = ownAreas
+            areas += ownAreas
             countRuns(handle, block.number, isMapped: true)
             counts.loadedBlocks += 1
             if isWrite {
@@ -167,6 +136,53 @@ extension EngineState {
             }
         }
         return usable
+    }
+
+    /// Maps the blocks of a ticket that are still waited for; without room for all of
+    /// them, those that somebody asked for. Returns which, and the mappings of each.
+    private mutating func show(
+        _ handle: HandleState, _ ticket: LoadTicket, _ contents: [LoadedContent], _ protection: Int32
+    ) throws(VirtMemError) -> [(block: Block, areas: Int)] {
+        var hasOthers = ticket.demanded != ticket.blocks
+        while true {
+            let (writer, placed, needed) = collect(handle, ticket, contents)
+            if !hasOthers || needed <= attainableMappings {
+                do throws(VirtMemError) {
+                    try makeRoom(forAreas: needed)
+                    try place(writer, protection, "blocks \(ticket.blocks) of \(handle.name)")
+                    return placed
+                } catch {
+                    makeInaccessible(handle, placed.map(\.block.number))
+                    if !hasOthers {
+                        release(ticket, ticket.blocks)
+                        throw error
+                    }
+                }
+            }
+            release(ticket, ticket.blocks.lowerBound..<ticket.demanded.lowerBound)
+            release(ticket, ticket.demanded.upperBound..<ticket.blocks.upperBound)
+            hasOthers = false
+        }
+    }
+
+    /// What is to be mapped for the blocks of a ticket that are still waited for, and how
+    /// many kernel mappings that takes at most: joined blocks can be parted again, so each
+    /// of them counts.
+    private func collect(_ handle: HandleState, _ ticket: LoadTicket, _ contents: [LoadedContent])
+        -> (SegmentWriter, [(block: Block, areas: Int)], Int)
+    {
+        var writer = SegmentWriter(zero: zeroDescriptor)
+        var placed: [(block: Block, areas: Int)] = []
+        for (number, content) in zip(ticket.blocks, contents) {
+            guard let block = handle.blocks[number], block.serial == ticket.serial else { continue }
+            unsafe writer.add(
+                content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
+            block.clean = content
+            if case .frame(let frame) = content { block.frame = frame }
+            placed.append((block, writer.areasOfLast))
+        }
+        let areas = placed.reduce(0) { $0 + $1.areas }
+        return (writer, placed, areas + HandleState.runs(placed.map(\.block.number)).count)
     }
 
     /// Maps what `writer` collected. If the system has no more mappings, evicts and tries again.
@@ -194,14 +210,10 @@ extension EngineState {
     }
 
     /// Takes a half-made mapping away. If even that fails, what is mapped stays
-    /// accessible; the tables say absent, so the waiting threads try again.
-    private mutating func makeAbsentAfterFailure(_ handle: HandleState, _ blocks: [Block]) {
-        for run in HandleState.runs(blocks.map(\.number)) {
+    /// accessible; the tables will say absent, so the waiting threads try again.
+    private func makeInaccessible(_ handle: HandleState, _ numbers: [Int]) {
+        for run in HandleState.runs(numbers) {
             _ = unsafe Mapping.unmap(handle.address(of: run.lowerBound), run.count * handle.blockSize)
-        }
-        for block in blocks {
-            block.areas = 0
-            takeOut(handle, block)
         }
     }
 

@@ -28,18 +28,14 @@ final class HandleState {
     var dueAfterSpill = 0
     /// The last reference went away while it was being spilled.
     var closesAfterSpill = false
+    /// Scoped writes under way, from before their first block is dirty.
+    var scopedWrites = 0
     /// Runs of mapped blocks.
     var runs = 0
     /// Pins of blocks that were made absent while somebody relied on them.
     var pinsOfAbsent: [Int: Int] = [:]
 
-    /// The blocks after and before the last ones loaded by a read fault, and how
-    /// many blocks the next fault in sequence will take along.
-    var expectedNext = -1
-    var expectedPrevious = -1
-    var readAhead = groupSize
-    static let groupSize = 16
-    static let maxReadAhead = 64
+    var pattern = ReadPattern()
 
     init(
         id: UInt32, file: any BigFile, name: String, blockSize: Int, range: consuming AddressRange,
@@ -66,6 +62,17 @@ final class HandleState {
     }
 
     func address(of block: Int) -> UnsafeMutableRawPointer { unsafe range.base + block * blockSize }
+
+    /// A read fault loads `loading`: the sequence goes on at the next blocks on either
+    /// side that are absent.
+    func noteRead(_ loading: Range<Int>) {
+        var (next, previous) = (loading.upperBound, loading.lowerBound - 1)
+        for _ in 0..<ReadPattern.groupSize {
+            if blocks[next] != nil { next += 1 }
+            if blocks[previous] != nil { previous -= 1 }
+        }
+        pattern.continues(next: next, previous: previous)
+    }
 
     /// Runs of adjacent numbers in ascending `numbers`, cut at `limit`.
     static func runs(_ numbers: some Sequence<Int>, ofAtMost limit: Int = .max) -> [Range<Int>] {

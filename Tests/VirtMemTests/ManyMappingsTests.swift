@@ -216,5 +216,60 @@ extension EngineTests {
                 for block in stride(from: 1, to: count, by: 2) { #expect(handle.byte(block, 100) == 0) }
             }
         }
+
+        @Test(
+            "J9 reading in sequence past the limit takes few faults, forwards, backwards, of several readers")
+        func faultsInSequence() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog(seconds: 120)
+                let count = 20_000
+                let handle = try FileHandle(try ScatteredFile(count: count))
+                handle.engine.locked { $0.areaLimit = 3000 }
+                func faults(_ blocks: [Int]) throws -> Int {
+                    let before = try VirtualMemory.statistics().faults
+                    for block in blocks where number(handle, block) != UInt64(block) {
+                        Issue.record("block \(block) reads wrong")
+                    }
+                    #expect(handle.engine.locked { $0.usedMappings } <= 3000)
+                    return try VirtualMemory.statistics().faults - before
+                }
+                #expect(try faults(Array(0..<count)) < count / 16)
+                #expect(try faults((0..<count).reversed()) < count / 16)
+                #expect(try faults(Array(0..<count)) < count / 16)
+                let part = count / 4
+                let alternately = (0..<part).flatMap { at in (0..<4).map { $0 * part + at } }
+                #expect(try faults(alternately) < count / 16)
+                // At random, nothing is evicted for blocks that nobody asked for.
+                let before = try VirtualMemory.statistics()
+                var random = SeededGenerator(state: 6)
+                let read = try faults((0..<2000).map { _ in Int.random(in: 0..<count, using: &random) })
+                let loaded = try VirtualMemory.statistics().loadedBlocks - before.loadedBlocks
+                #expect(loaded < read * 3 / 2)
+            }
+        }
+
+        @Test("where changed blocks leave little room, reading takes no others along, and does not fail")
+        func readingBesideChanges() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog(seconds: 120)
+                let count = 4000
+                let handle = try FileHandle(try ScatteredFile(count: count))
+                handle.engine.locked { state in
+                    state.areaLimit = 1200
+                    state.mappingCap = 1200
+                }
+                for block in stride(from: 1, to: count, by: 2) {
+                    do { try handle.writeScoped(9, block, 100) } catch VirtMemError.outOfMemory { break }
+                }
+                let dirty = handle.dirtyBlocks
+                #expect(dirty.count > 500)
+                // A little room for reading.
+                try handle.invalidate(dirty.suffix(4))
+                for block in 0..<count { #expect(number(handle, block) == UInt64(block)) }
+                for block in (0..<count).reversed() { #expect(number(handle, block) == UInt64(block)) }
+                #expect(handle.dirtyBlocks.count == dirty.count - 4)
+                #expect(handle.engine.locked { $0.usedMappings } <= 1200)
+            }
+        }
     }
 }

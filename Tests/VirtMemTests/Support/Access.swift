@@ -44,13 +44,7 @@ extension FileHandle {
     /// Clean blocks of this handle that may be evicted, oldest first.
     var evictable: [Int] {
         engine.locked { state in
-            var numbers: [Int] = []
-            var next = state.recency.oldest
-            while let block = next {
-                if block.handle == id { numbers.append(block.number) }
-                next = block.newer
-            }
-            return numbers
+            state.recency.prefix(.max).filter { $0.handle == id }.map(\.number)
         }
     }
 
