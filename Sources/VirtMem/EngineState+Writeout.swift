@@ -5,6 +5,10 @@ extension EngineState {
     /// end (behaviours D11 to D16). Returns the dirty blocks, ascending.
     mutating func beginWriteout(_ handle: HandleState) throws(VirtMemError) -> [Int] {
         try refuseDuringWriteout(handle, "start another writeout")
+        // Its pointer would lead to memory that cannot be written.
+        if handle.scopedWrites > 0 {
+            throw .accessInProgress(file: handle.name, action: "write out changes")
+        }
         let numbers = handle.dirty.sorted()
         for run in HandleState.runs(numbers) {
             let code = seal(handle, run)

@@ -18,6 +18,8 @@ extension FileHandle {
 
     /// Runs `body` with `bytes` of the file, loaded, writable and dirty.
     ///
+    /// The handle cannot be written out meanwhile, as this can throw nothing any more in `body`.
+    ///
     /// - Throws: as ``withUnsafeBytes(of:_:)``,
     ///   ``VirtMemError/writeoutInProgress(file:action:)`` during a writeout (behaviours D13, D14), and
     ///   ``VirtMemError/spillFailed(file:block:cause:)`` if the dirty budget has no room left
@@ -26,7 +28,12 @@ extension FileHandle {
         of bytes: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) throws -> R
     ) throws -> R {
         let blocks = try makePresent(bytes, .write)
-        defer { engine.locked { $0.unpin(id, blocks) } }
+        defer {
+            engine.locked { state in
+                state.unpin(id, blocks)
+                if !blocks.isEmpty { state.handles[id]?.scopedWrites -= 1 }
+            }
+        }
         return try unsafe body(
             UnsafeMutableRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
     }
@@ -40,33 +47,51 @@ extension FileHandle {
         let firstFilled = (bytes.lowerBound + blockSize - 1) / blockSize
         let filled = firstFilled..<max(firstFilled, bytes.upperBound / blockSize)
         var next = all.lowerBound
+        var isCounted = false
+        // How many absent blocks to take at once: few, where each waits for `loadblk`.
+        var claim = Self.mostClaimed
         do throws(VirtMemError) {
             while next < all.upperBound {
-                let event = Event()
+                var event: Event?
                 let result = engine.locked { state -> (Result<Look, VirtMemError>, Int) in
+                    if access == .write, !isCounted, let handle = state.handles[id] {
+                        handle.scopedWrites += 1
+                        isCounted = true
+                    }
                     var progress = 0
                     let look = Result<Look, VirtMemError> { () throws(VirtMemError) in
                         try state.look(
-                            id, next..<all.upperBound, access, pin: true, progress: &progress,
-                            waiter: { .thread(event) })
+                            id, next..<min(next + claim, all.upperBound), access, pin: true,
+                            progress: &progress,
+                            waiter: {
+                                let new = Event()
+                                event = new
+                                return .thread(new)
+                            })
                     }
                     return (look, progress)
                 }
                 next += result.1
                 switch try result.0.get() {
-                case .ready: break
+                case .ready: claim = min(2 * claim, Self.mostClaimed)
                 case .gone: throw .closed(file: name)
-                case .wait: event.wait()
+                case .wait: event?.wait()
                 case .makeRoom(let request): try engine.makeRoom(request)
                 case .load(var ticket):
                     if access == .write { ticket.filled = filled }
                     next = try engine.load(ticket)
+                    claim = next < ticket.demanded.upperBound ? 1 : min(2 * claim, Self.mostClaimed)
                 }
             }
         } catch {
-            engine.locked { $0.unpin(id, all.lowerBound..<next) }
+            engine.locked { state in
+                state.unpin(id, all.lowerBound..<next)
+                if isCounted { state.handles[id]?.scopedWrites -= 1 }
+            }
             throw error
         }
         return all
     }
+
+    private static let mostClaimed = 512
 }

@@ -5,7 +5,7 @@ extension FileHandle {
     /// and shows what the backend took.
     ///
     /// - Throws: ``VirtMemError/spillFailed(file:block:cause:)``, with which blocks not
-    ///   spilled yet stay dirty; ``VirtMemError/accessInProgress(file:)`` if some are in a
+    ///   spilled yet stay dirty; ``VirtMemError/accessInProgress(file:action:)`` if some are in a
     ///   scoped access, and ``VirtMemError/writeoutInProgress(file:action:)`` during a
     ///   writeout and between STORE and MARKSTORED.
     /// - Complexity: O(dirty blocks).

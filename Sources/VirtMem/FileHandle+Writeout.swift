@@ -15,6 +15,7 @@ extension FileHandle {
     ///
     /// - Throws: ``VirtMemError/storeFailed(file:block:cause:)``; with both flags the
     ///   blocks stored before are clean, the others dirty. ``VirtMemError/invalidWriteoutFlags(_:)``.
+    ///   ``VirtMemError/accessInProgress(file:action:)`` for a `.store` during a scoped write.
     /// - Complexity: O(dirty blocks).
     public func writeout(_ flags: WriteoutFlags) throws(VirtMemError) {
         try engine.refuseInChild(name)

@@ -103,7 +103,7 @@ public final class FileHandle: Sendable {
 
     /// Closes the handle: loaded and dirty blocks go alike, its memory is given back.
     ///
-    /// - Throws: ``VirtMemError/windowsAlive(file:count:)``, ``VirtMemError/accessInProgress(file:)``
+    /// - Throws: ``VirtMemError/windowsAlive(file:count:)``, ``VirtMemError/accessInProgress(file:action:)``
     ///   (inside a scoped access), ``VirtMemError/loadInProgress(file:)``,
     ///   ``VirtMemError/writeoutInProgress(file:action:)`` (behaviours C2, C3, D10). Closing twice is fine.
     public func close() throws(VirtMemError) {
@@ -113,7 +113,7 @@ public final class FileHandle: Sendable {
                 try state.refuseDuringWriteout(handle, "close")
                 if handle.activeLoads > 0 { throw .loadInProgress(file: name) }
                 if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
-                if handle.hasPins { throw .accessInProgress(file: name) }
+                if handle.hasPins { throw .accessInProgress(file: name, action: "close") }
                 state.close(id)
             }
         } catch {

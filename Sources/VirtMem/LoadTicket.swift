@@ -7,16 +7,16 @@ struct LoadTicket: Sendable {
     let file: any BigFile
     let serial: UInt64
     /// The blocks, ascending and adjacent.
-    let blocks: Range<Int>
+    var blocks: Range<Int>
     /// Those of them that somebody waits for. The others are taken along if that
     /// costs no copy.
-    let demanded: Range<Int>
+    var demanded: Range<Int>
     let access: Access
     let pin: Bool
     /// What is read next is known: the kernel may read ahead.
     let isSequential: Bool
-    /// Where the first block lies.
-    let address: UInt
+    /// Where block 0 of the file lies.
+    let base: UInt
     /// Blocks of which every byte is going to be written, as far as one can tell.
     var filled = 0..<0
 }

@@ -7,11 +7,13 @@ extension Engine {
     /// must be looked at again, because it was invalidated meanwhile or not demanded.
     @discardableResult
     func load(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
+        var ticket = ticket
         let contents: [LoadedContent]
         var filled = 0
         defer { pool.bytesOnTheirWay.subtract(filled, ordering: .sequentiallyConsistent) }
         do throws(VirtMemError) {
-            contents = try self.contents(of: ticket, &filled)
+            let sources = narrow(&ticket, try self.sources(of: ticket))
+            contents = try self.contents(of: ticket, sources, &filled)
         } catch {
             locked { $0.fail(ticket) }
             throw error
@@ -22,7 +24,8 @@ extension Engine {
     }
 
     private func readAhead(_ ticket: LoadTicket, _ contents: [LoadedContent]) {
-        guard var address = unsafe UnsafeMutableRawPointer(bitPattern: ticket.address) else { return }
+        guard var address = unsafe UnsafeMutableRawPointer(bitPattern: ticket.base) else { return }
+        unsafe address += ticket.blocks.lowerBound * ticket.file.blockSize
         var readAhead = ReadAhead()
         for content in contents {
             if case .extents(let extents) = content { unsafe readAhead.add(extents, at: address) }
@@ -31,39 +34,43 @@ extension Engine {
         readAhead.start()
     }
 
-    /// Adds the bytes of frames it fills to `filled`.
-    private func contents(of ticket: LoadTicket, _ filled: inout Int) throws(VirtMemError) -> [LoadedContent]
-    {
-        let file = ticket.file
-        let sources = try self.sources(of: ticket)
-        // Nobody may wait for the blocks taken along while `loadblk` runs: it can take
-        // long, or even wait for whoever wants such a block (D2).
-        if ticket.demanded != ticket.blocks,
-            zip(ticket.blocks, sources).contains(where: { $1.isLoad && ticket.demanded.contains($0) })
-        {
-            locked { state in
-                state.release(ticket, ticket.blocks.lowerBound..<ticket.demanded.lowerBound)
-                state.release(ticket, ticket.demanded.upperBound..<ticket.blocks.upperBound)
-            }
+    /// Takes out of the ticket, and lets others have, what waits for no `loadblk` now.
+    ///
+    /// `loadblk` can take long, or even wait for whoever wants another block of the ticket
+    /// (D2): so a ticket holds one block to load, or else any number to map.
+    private func narrow(_ ticket: inout LoadTicket, _ sources: [BlockSource]) -> ArraySlice<BlockSource> {
+        let (blocks, demanded) = (ticket.blocks, ticket.demanded)
+        let start = demanded.lowerBound
+        let firstToLoad = demanded.first { sources[$0 - blocks.lowerBound].isLoad }
+        switch firstToLoad {
+        case nil: return sources[...]
+        case start?: (ticket.blocks, ticket.demanded) = (start..<(start + 1), start..<(start + 1))
+        case let end?: (ticket.blocks, ticket.demanded) = (blocks.lowerBound..<end, start..<end)
         }
+        let kept = ticket.blocks
+        locked { [ticket] state in
+            state.release(ticket, blocks.lowerBound..<kept.lowerBound)
+            state.release(ticket, kept.upperBound..<blocks.upperBound)
+        }
+        return sources[(kept.lowerBound - blocks.lowerBound)..<(kept.upperBound - blocks.lowerBound)]
+    }
+
+    /// Adds the bytes of frames it fills to `filled`.
+    private func contents(
+        of ticket: LoadTicket, _ sources: ArraySlice<BlockSource>, _ filled: inout Int
+    ) throws(VirtMemError) -> [LoadedContent] {
+        let file = ticket.file
         var contents: [LoadedContent] = []
         contents.reserveCapacity(sources.count)
-        for (index, source) in sources.enumerated() {
-            let isDemanded = ticket.demanded.contains(ticket.blocks.lowerBound + index)
+        for (block, source) in zip(ticket.blocks, sources) {
+            let isDemanded = ticket.demanded.contains(block)
             switch source {
             case .hole:
-                let isFilled = ticket.filled.contains(ticket.blocks.lowerBound + index)
+                let isFilled = ticket.filled.contains(block)
                 contents.append(!isDemanded ? .skipped : isFilled ? .zeros : .hole)
             case .extents(let extents): contents.append(.extents(extents))
             case .load where !isDemanded, .loadShared where !isDemanded: contents.append(.skipped)
-            case .load, .loadShared:
-                do throws(VirtMemError) {
-                    let block = ticket.blocks.lowerBound + index
-                    contents.append(.frame(try frame(file, block, source, &filled)))
-                } catch {
-                    for case .frame(let frame) in contents { pool.release(frame) }
-                    throw error
-                }
+            case .load, .loadShared: contents.append(.frame(try frame(file, block, source, &filled)))
             }
         }
         return contents
@@ -103,11 +110,11 @@ extension Engine {
     ///
     /// What other threads fill or give back just now is neither evictable nor here
     /// to stay; for its sake nobody fails, and the budget is passed for a moment.
-    private func makeRoomForFrame(_ size: Int, _ what: String, own: Int) throws(VirtMemError) {
+    private func makeRoomForFrame(_ size: Int, _ what: String) throws(VirtMemError) {
         var attempts = 0
         while true {
             // Read before the look at what can be evicted, so that nothing is missed in between.
-            let onTheirWay = pool.bytesOnTheirWay.load(ordering: .sequentiallyConsistent) - own
+            let onTheirWay = pool.bytesOnTheirWay.load(ordering: .sequentiallyConsistent)
             let missing = pool.usedBytes + size - pool.budget
             if missing <= 0 { return }
             // Other loads may take what this one frees, so it looks again, as long
@@ -128,7 +135,7 @@ extension Engine {
         -> RAMPool.Frame
     {
         let size = file.blockSize
-        try makeRoomForFrame(size, "block \(block) of \(file)", own: filled)
+        try makeRoomForFrame(size, "block \(block) of \(file)")
         pool.bytesOnTheirWay.add(size, ordering: .sequentiallyConsistent)
         filled += size
         let frame = try pool.allocate(size)

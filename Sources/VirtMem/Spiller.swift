@@ -154,7 +154,7 @@ extension Engine {
             let dirty = left.intersection(handle.dirty)
             if dirty.isEmpty { return }
             try state.refuseToSpill(handle)
-            throw .accessInProgress(file: name)
+            throw .accessInProgress(file: name, action: "spill changes")
         }
     }
 

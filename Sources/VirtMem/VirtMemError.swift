@@ -26,8 +26,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
     case loadInProgress(file: String)
     /// The handle cannot be closed: `count` windows on it are still alive.
     case windowsAlive(file: String, count: Int)
-    /// The handle cannot be closed, or its changes spilled: a scoped access to it is under way.
-    case accessInProgress(file: String)
+    /// A scoped access is under way, and `action` must wait for its end.
+    case accessInProgress(file: String, action: String)
     /// The file was cut off under a mapping: the block has no bytes any more.
     case fileCutOff(file: String, block: Int)
     /// The process is a child of `fork()`, which has no service threads.
@@ -62,8 +62,8 @@ public enum VirtMemError: Error, CustomStringConvertible {
             return "\(file): cannot close while a block is being loaded; let the other thread finish"
         case .windowsAlive(let file, let count):
             return "\(file): cannot close while \(count) window(s) on it are alive; release them first"
-        case .accessInProgress(let file):
-            return "\(file): cannot close or spill during a scoped access to it; let the access end first"
+        case .accessInProgress(let file, let action):
+            return "\(file): cannot \(action) during a scoped access to it; let the access end first"
         case .fileCutOff(let file, let block):
             return "\(file): the file was cut off under the mapping of block \(block); restore it from a copy"
         case .forkedChild(let file):

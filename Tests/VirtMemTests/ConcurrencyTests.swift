@@ -71,6 +71,42 @@ extension EngineTests {
             }
         }
 
+        @Test("D2 also where both threads want several blocks by scoped access", arguments: [false, true])
+        func parallelScopedLoads(isWrite: Bool) async {
+            await #expect(processExitsWith: .success) { [isWrite = isWrite as Bool] in
+                startWatchdog(seconds: 10)
+                let began = (0..<6).map { _ in Gate() }
+                let file = MemoryFile(onLoad: { block in
+                    began[block].open()
+                    // The first thread's first load waits for the second's, and that one
+                    // for the first's next.
+                    if block == 0 { #expect(began[2].wait()) }
+                    if block == 2 { #expect(began[1].wait()) }
+                })
+                for block in 0..<6 { file.set(block, UInt8(block + 1)) }
+                let handle = try FileHandle(file)
+                @Sendable func use(_ blocks: Range<Int>) throws {
+                    let bytes = (blocks.lowerBound * file.blockSize)..<(blocks.upperBound * file.blockSize)
+                    func look(_ at: Int) -> Int { (at - blocks.lowerBound) * file.blockSize + page }
+                    if isWrite {
+                        try handle.withUnsafeMutableBytes(of: bytes) { memory in
+                            for block in blocks { #expect(memory[look(block)] == UInt8(block + 1)) }
+                        }
+                    } else {
+                        try handle.withUnsafeBytes(of: bytes) { memory in
+                            for block in blocks { #expect(memory[look(block)] == UInt8(block + 1)) }
+                        }
+                    }
+                }
+                let first = Worker { #expect(throws: Never.self) { try use(0..<4) } }
+                #expect(began[0].wait())
+                let second = Worker { #expect(throws: Never.self) { try use(2..<6) } }
+                #expect(second.join())
+                #expect(first.join())
+                #expect(file.loads.sorted() == Array(0..<6))
+            }
+        }
+
         @Test("D3 a load wants lock Z while its holder invalidates: no deadlock")
         func loadAgainstInvalidation() async {
             await #expect(processExitsWith: .success) {

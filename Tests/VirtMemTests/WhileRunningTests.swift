@@ -173,5 +173,93 @@ extension EngineTests {
                 #expect(stage.file.stores == [0])
             }
         }
+
+        private static func isRefusedForAccess(_ body: () throws -> Void) -> Bool {
+            do { try body() } catch VirtMemError.accessInProgress("memory file", "write out changes") {
+                return true
+            } catch {}
+            return false
+        }
+
+        @Test("T2 a writeout during a scoped write is refused, and the write goes on")
+        func writeoutDuringScopedWrite() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let file = MemoryFile()
+                let handle = try FileHandle(file)
+                let size = file.blockSize
+                try handle.withUnsafeMutableBytes(of: 0..<(3 * size)) { bytes in
+                    bytes[0] = 1
+                    #expect(Self.isRefusedForAccess { try handle.writeout(.store) })
+                    let other = Worker {
+                        #expect(Self.isRefusedForAccess { try handle.writeout([.store, .markStored]) })
+                    }
+                    #expect(other.join())
+                    #expect(handle.protection(0) == "rw-")
+                    bytes[2 * size] = 3
+                    // Marking asks nobody, and finds the later change all the same.
+                    try handle.writeout(.markStored)
+                    bytes[size] = 2
+                    #expect(handle.dirtyBlocks == [1])
+                }
+                #expect(file.stores == [])
+                try handle.writeout([.store, .markStored])
+                #expect(file.stores == [1])
+                #expect((0..<3).map { handle.byte($0) } == [1, 2, 3])
+                // A scoped write that failed, or was of nothing, is not under way.
+                file.onLoad { _ in throw MemoryFile.Failure(description: "no") }
+                #expect(throws: VirtMemError.self) { try handle.writeScoped(1, 7) }
+                try handle.withUnsafeMutableBytes(of: 5..<5) { _ in }
+                try handle.withUnsafeBytes(of: 0..<8) { _ in try handle.writeout(.store) }
+            }
+        }
+
+        @Test("T2 scoped writes and writeouts of two threads: each goes through as a whole or is refused")
+        func scopedWritesAgainstWriteouts() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog(seconds: 60)
+                let file = MemoryFile()
+                let handle = try FileHandle(file)
+                let blocks = 5
+                // Each write sets the whole range to one number, in two halves.
+                file.onStore { _ in sched_yield() }
+                let writes = Counter()
+                let writeouts = Counter()
+                let refused = Counter()
+                let writer = Worker {
+                    var round = 0
+                    while writes.value < 100 || writeouts.value < 100 || refused.value < 10 {
+                        round += 1
+                        let value = UInt8(truncatingIfNeeded: round)
+                        do {
+                            try handle.withUnsafeMutableBytes(of: 0..<(blocks * file.blockSize)) { bytes in
+                                for block in 0..<blocks { bytes[block * file.blockSize] = value }
+                                if round % 7 == 0 { sched_yield() }
+                                for block in 0..<blocks { bytes[block * file.blockSize + page] = value }
+                            }
+                            writes.add()
+                        } catch VirtMemError.writeoutInProgress {
+                            refused.add()
+                        } catch {
+                            Issue.record(error)
+                        }
+                        usleep(UInt32(round % 50))
+                    }
+                }
+                while writer.isRunning {
+                    do {
+                        try handle.writeout([.store, .markStored])
+                        writeouts.add()
+                        let stored = (0..<blocks).flatMap { [file.byte($0), file.byte($0, page)] }
+                        #expect(Set(stored).count == 1)
+                    } catch VirtMemError.accessInProgress {
+                        refused.add()
+                    }
+                }
+                #expect(writer.join())
+                try handle.writeout([.store, .markStored])
+                try handle.close()
+            }
+        }
     }
 }
