@@ -1,18 +1,10 @@
 import CVirtMem
+import CVirtMemTestSupport
 import Foundation
 import Synchronization
 import Testing
 
 @testable import VirtMem
-
-private func text(_ result: ExitTest.Result?) -> String {
-    String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-}
-
-/// A page of address space that nobody may touch and that is not the engine's.
-private func forbiddenPage() -> UnsafeMutableRawPointer {
-    mmap(nil, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
-}
 
 private let signalsSeen = Atomic<Int>(0)
 
@@ -175,6 +167,53 @@ extension EngineTests {
                 gate.open()
                 reader.join()
             }
+        }
+
+        @Test(
+            "C38 the process dies at the instruction that touched null",
+            withoutSanitizer, arguments: [0, 1])
+        func nullSite(isWrite: Int) async {
+            await #expect(processExitsWith: .success) { [isWrite = isWrite as Int] in
+                startWatchdog()
+                let handle = try FileHandle(MemoryFile())
+                _ = handle.byte(0)
+                let trace = support_trace_null(Int32(isWrite))
+                if trace.error == EPERM { return mark("ptrace is not allowed here") }
+                #expect(trace.error == 0)
+                // Once for our handler, once to end it; each time at the instruction.
+                #expect(trace.stops == 2)
+                #expect(trace.elsewhere == 0)
+                #expect(trace.status & 0x7f == SIGSEGV)
+            }
+        }
+
+        @Test("a jump into a mapping ends the process, loads nothing", arguments: [false, true])
+        func jump(isLoaded: Bool) async {
+            let result = await #expect(
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
+            ) { [isLoaded = isLoaded as Bool] in
+                startWatchdog()
+                let file = MemoryFile()
+                let handle = try FileHandle(file)
+                if isLoaded { _ = handle.byte(0) }
+                file.onLoad { _ in mark("loaded for a jump") }
+                mark(reached)
+                support_jump(handle.baseAddress)
+            }
+            #expect(text(result).contains(reached))
+            #expect(!text(result).contains("loaded for a jump"))
+        }
+
+        @Test("memory touched under the engine's lock ends the process with a message, not in a hang")
+        func underLock() async {
+            let result = await #expect(
+                processExitsWith: .signal(SIGSEGV), observing: [\.standardErrorContent]
+            ) {
+                startWatchdog()
+                let handle = try FileHandle(MemoryFile())
+                handle.engine.locked { _ in _ = handle.byte(0) }
+            }
+            #expect(text(result).contains("code under the engine's lock touched memory of a mapping"))
         }
 
         @Test("D17 V is not recursive")
