@@ -150,7 +150,8 @@ extension Engine {
             left.subtract(try spill(id, numbers, comesFirst: true))
         }
         try locked { [left] state throws(VirtMemError) in
-            let handle = try state.handle(id, name)
+            // Closed by who waited for the end of the spill.
+            guard let handle = state.handles[id] else { return }
             let dirty = left.intersection(handle.dirty)
             if dirty.isEmpty { return }
             try state.refuseToSpill(handle)
