@@ -17,7 +17,7 @@ struct RunCommand: ParsableCommand {
 
     @Option(
         name: [.long, .customLong("repeat")],
-        help: "How often each measurement is made; the median is reported.")
+        help: "How often each measurement is made; the median is reported. bigtxn is run once.")
     var rounds = 3
 
     @Option(help: "Durable transactions of update, append and zblkfmt.")
@@ -65,7 +65,8 @@ struct RunCommand: ParsableCommand {
         defer { Scratch.remove(folder) }
         for job in jobs {
             let results = try Runner(
-                workload: job.workload, setup: setup(job.workload, folder, isCold: job.isCold), rounds: rounds
+                workload: job.workload, setup: setup(job.workload, folder, isCold: job.isCold),
+                rounds: job.workload == .bigtxn ? 1 : rounds
             ).run()
             let lines = try json ? results.map { try $0.json() } : [TextReport.text(results)]
             let text = lines.map { $0 + "\n" }.joined()
