@@ -19,7 +19,7 @@ enum Abort {
         return [
             Measurement(
                 "zbigdb", "abort", seconds: seconds, operations: blocks,
-                extra: ["dirty_blocks": .number(Double(blocks)), "ms": .number(seconds * 1000)])
+                extra: ["dirty_blocks": .number(Double(blocks))])
         ]
     }
 }

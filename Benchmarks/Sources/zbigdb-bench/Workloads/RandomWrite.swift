@@ -64,7 +64,7 @@ enum RandomWrite {
         let lmdb = try RawLMDB(path)
         let perBlock = RawLMDB.blockBytes / 8
         return try timed {
-            let blocks = Dictionary(grouping: places) { $0 / perBlock }
+            let blocks = Dictionary(grouping: places) { $0 / perBlock }.sorted { $0.key < $1.key }
             try lmdb.transaction(write: true) { txn in
                 for (block, places) in blocks {
                     try lmdb.rewrite(txn, block) { target in
