@@ -9,7 +9,8 @@ internal import Synchronization
 ///
 /// A block that can be written to counts as a whole. Before anything is spilled,
 /// the engine write-protects such blocks and counts the pages that were really
-/// written; the next write to one makes it count as a whole again.
+/// written; the next write to one makes it count as a whole again. The copy that
+/// ``BigFile/loadblk(_:into:)`` made of a changed block counts too.
 ///
 /// The limit is passed where there is no choice: by blocks in scoped access, by
 /// files that cannot spill, and while changes are being written out.

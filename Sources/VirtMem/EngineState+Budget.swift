@@ -27,6 +27,12 @@ extension EngineState {
         handle.budget.budget.add(change)
     }
 
+    /// What a block may take while it can be written to: its private copies, and the
+    /// frame that shows its clean content, which cannot be evicted meanwhile.
+    private static func mostBytes(_ handle: HandleState, _ block: Block) -> Int {
+        handle.blockSize + (block.frame?.size ?? 0)
+    }
+
     /// A block is dirty and writable from now on.
     mutating func noteWritable(_ handle: HandleState, _ block: Block) {
         block.state = .dirty
@@ -36,7 +42,7 @@ extension EngineState {
         block.writableSince = makeSerial()
         handle.dirty.insert(block.number)
         handle.writable.insert(block.number)
-        account(handle, block, handle.blockSize)
+        account(handle, block, Self.mostBytes(handle, block))
     }
 
     /// A dirty block is clean from now on.
@@ -63,7 +69,7 @@ extension EngineState {
             block.waiters.append(waiter())
             return .wait
         }
-        return admit(handle, handle.blockSize - block.dirtyBytes, waiter)
+        return admit(handle, Self.mostBytes(handle, block) - block.dirtyBytes, waiter)
     }
 
     /// Lets `bytes` more become dirty, or says what must come first.
@@ -144,12 +150,12 @@ extension EngineState {
         return unsafe Mapping.protect(address, run.count * handle.blockSize, Mapping.readOnly)
     }
 
-    /// Counts measured blocks with the bytes found, unless they were written to meanwhile.
+    /// Counts measured blocks with the private bytes found, unless they were written to meanwhile.
     mutating func accountMeasured(_ id: UInt32, _ measured: [(number: Int, bytes: Int)]) {
         guard let handle = handles[id] else { return }
         for (number, bytes) in measured {
             guard let block = handle.blocks[number], block.isMeasured, block.state == .dirty else { continue }
-            account(handle, block, bytes)
+            account(handle, block, bytes + (block.frame?.size ?? 0))
         }
     }
 }

@@ -149,6 +149,7 @@ extension Engine {
         for numbers in Self.batches(candidates) {
             left.subtract(try spill(id, numbers, comesFirst: true))
         }
+        if left.isEmpty { return }
         try locked { [left] state throws(VirtMemError) in
             // Closed by who waited for the end of the spill.
             guard let handle = state.handles[id] else { return }

@@ -156,6 +156,28 @@ extension EngineTests {
             #expect(file.spills == [])
         }
 
+        @Test("the copy that a load made of a changed block counts, and is given back")
+        func frames() throws {
+            let file = try SpillFile(kind: .copies)
+            for block in 0..<64 { file.set(block, 3) }
+            let handle = try FileHandle(file, dirtyBudget: budget)
+            let pool = handle.engine.pool
+            let before = pool.usedBytes
+            handle.write(1, 0)
+            #expect(budget.usedBytes == 2 * size)
+            for block in 1..<64 {
+                handle.write(UInt8(block), block)
+                // That there will be a copy is not known before the load.
+                #expect(budget.usedBytes <= budget.limit + size)
+            }
+            #expect(!file.spills.isEmpty)
+            #expect(pool.usedBytes - before <= budget.limit + size)
+            try handle.spillAll()
+            #expect(budget.usedBytes == 0)
+            #expect(pool.usedBytes == before)
+            for block in 1..<64 { #expect(handle.byte(block) == UInt8(block) && handle.byte(block, 1) == 3) }
+        }
+
         @Test("blocks written to often are not the first to be spilled")
         func oldestFirst() throws {
             for block in 0..<6 { handle.fill(1, block) }
