@@ -67,6 +67,10 @@ extension FileHandle {
     /// access loads them again. A change in them is lost. Blocks that are not
     /// present are passed over; a load under way starts again (behaviours C29 to C33).
     ///
+    /// If a ``DirtyBudget`` is shared, a change that is there when the backend begins to
+    /// answer with the new content may be spilled on top of that by another thread: end the changes
+    /// first, or have the backend forget what was spilled of these blocks.
+    ///
     /// - Throws: ``VirtMemError/writeoutInProgress(file:action:)`` (behaviour D15).
     public func invalidate(_ blocks: some Sequence<Int>) throws(VirtMemError) {
         try engine.refuseInChild(name)
