@@ -32,6 +32,29 @@ extension EngineTests {
             }
         }
 
+        @Test("D20 J6 threads that wait for a load use no processor time, by fault or scoped access")
+        func waiting() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let gate = Gate()
+                let file = MemoryFile(onLoad: { _ in gate.wait() })
+                let handle = try FileHandle(file)
+                let workers =
+                    (0..<4).map { _ in Worker { _ = handle.byte(0) } }
+                    + (0..<4).map { _ in Worker { _ = try? handle.bytes(0) } }
+                #expect(
+                    eventually {
+                        handle.engine.locked { $0.handles[handle.id]?.blocks[0]?.waiters.count == 7 }
+                    })
+                let before = processorTime()
+                usleep(1_000_000)
+                #expect(processorTime() - before < 0.02)
+                gate.open()
+                for worker in workers { #expect(worker.join()) }
+                #expect(file.loads == [0])
+            }
+        }
+
         // Pauses around the time that a service thread looks out before it sleeps: each
         // fault may come while one stops looking or falls asleep.
         @Test(

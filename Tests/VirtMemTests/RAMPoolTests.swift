@@ -259,6 +259,22 @@ extension EngineTests {
             }
         }
 
+        @Test("holes of all handles read one file of zeros, no larger than the largest block")
+        func holes() async {
+            await #expect(processExitsWith: .success) {
+                startWatchdog()
+                let sizes = [page, 16 * page, 64 * page]
+                let handles = try sizes.map { try FileHandle(try DiskFile(blockSize: $0)) }
+                for handle in handles {
+                    for block in 0..<40 { #expect(try handle.bytes(block).allSatisfy { $0 == 0 }) }
+                    #expect(handle.mappings(7).allSatisfy { $0.path.contains("virtmem-zero") })
+                }
+                let zero = handles[0].engine.locked { $0.zeroDescriptor }
+                #expect(reservedBytes(zero) <= 64 * page)
+                #expect(handles[0].engine.pool.usedBytes == 0)
+            }
+        }
+
         @Test(
             "at the kernel's limit of mappings: an error or an eviction, and nothing is lost",
             withoutSanitizer)

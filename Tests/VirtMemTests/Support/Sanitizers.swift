@@ -9,3 +9,7 @@ let withoutSanitizer = ConditionTrait.enabled(if: sanitizer == nil, "not under a
 
 /// Not where signals are held back and masks are changed, or addresses are few.
 let withoutThreadSanitizer = ConditionTrait.enabled(if: sanitizer != "thread", "not under ThreadSanitizer")
+
+/// How many kernel mappings may come and go beside the engine's. ThreadSanitizer makes
+/// some for what is mapped and unmapped.
+let mappingsBeside = sanitizer == "thread" ? 1000 : 100
