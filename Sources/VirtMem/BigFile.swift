@@ -19,7 +19,7 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
     /// write-protected for the time of the call, and must not be kept.
     func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws
 
-    /// Says what comes next: a run of dirty blocks, at most 64, and how many pages
+    /// Says what comes next: a run of dirty blocks, 64 or 64 MiB at most, and how many pages
     /// of each were changed, so that room can be made for all of them together.
     ///
     /// Called right before the `storeblk` calls of the run. Blocks with 0 changed

@@ -37,7 +37,8 @@ extension FileHandle {
         }
         var failure: VirtMemError?
         do throws(VirtMemError) {
-            for run in HandleState.runs(numbers, ofAtMost: 64) { try store(run, flags) }
+            let most = max(64, Self.announcedBytes / blockSize)
+            for run in HandleState.runs(numbers, ofAtMost: most) { try store(run, flags) }
         } catch {
             failure = error
         }
@@ -122,6 +123,9 @@ extension FileHandle {
             }
         }
     }
+
+    /// What comes next is said for runs of so many bytes, or 64 blocks.
+    private static let announcedBytes = 64 << 20
 
     /// Stores neighbouring dirty blocks.
     private func store(_ run: Range<Int>, _ flags: WriteoutFlags) throws(VirtMemError) {

@@ -18,6 +18,7 @@ struct Tool: ParsableCommand {
         subcommands: [
             CreateCommand.self, ImportCommand.self, ExportCommand.self, ListCommand.self, InfoCommand.self,
             GetCommand.self, SetCommand.self, StatsCommand.self, LogCommand.self, VerifyCommand.self,
+            CompactCommand.self,
             DemoCommand.self, DemoObserverCommand.self,
         ])
 

@@ -34,6 +34,9 @@ public final class Database: Sendable {
         /// Entries the transactions log keeps. A connection that has not moved
         /// for longer than the log goes back loads everything anew.
         public var logLimit = 100_000
+        /// Whether commits move what is left of large block records that are mostly replaced, so
+        /// that their space is used again. `compact` does so in any case.
+        public var compactsAutomatically = true
         /// Bytes of address space for each array; more if the array is larger. 64 GiB.
         public var arrayReservation = 64 << 30
         /// Bytes of changed array memory that transactions may hold, all connections together, before
@@ -73,18 +76,8 @@ public final class Database: Sendable {
         self.path = path
         self.configuration = configuration
         dirtyBudget = DirtyBudget(bytes: configuration.dirtyBudget)
-        var options = LMDBStorage.Options()
+        var options = Self.options(configuration)
         options.create = create && !configuration.isReadOnly
-        options.blockSize = configuration.blockSize
-        options.keepsHistory = configuration.keepsHistory
-        options.logLimit = configuration.logLimit
-        options.allowsZeroCopy = configuration.mapsBlocks
-        options.verifiesOnLoad = configuration.verifiesOnLoad
-        options.environment.isReadOnly = configuration.isReadOnly
-        options.environment.durability = configuration.durability
-        options.environment.mapSize = configuration.mapSize
-        options.environment.maximumSize = configuration.maximumSize
-        options.environment.maximumReaders = configuration.maximumReaders
         let storage = try LMDBStorage(path, options)
         if try storage.openSnapshot().tid == .zero {
             guard !configuration.isReadOnly else {
@@ -93,6 +86,22 @@ public final class Database: Sendable {
             try Self.makeRoot(storage)
         }
         state = Mutex(State(storage: storage))
+    }
+
+    static func options(_ configuration: Configuration) -> LMDBStorage.Options {
+        var options = LMDBStorage.Options()
+        options.blockSize = configuration.blockSize
+        options.keepsHistory = configuration.keepsHistory
+        options.compactsAutomatically = configuration.compactsAutomatically
+        options.logLimit = configuration.logLimit
+        options.allowsZeroCopy = configuration.mapsBlocks
+        options.verifiesOnLoad = configuration.verifiesOnLoad
+        options.environment.isReadOnly = configuration.isReadOnly
+        options.environment.durability = configuration.durability
+        options.environment.mapSize = configuration.mapSize
+        options.environment.maximumSize = configuration.maximumSize
+        options.environment.maximumReaders = configuration.maximumReaders
+        return options
     }
 
     /// Opens a connection.

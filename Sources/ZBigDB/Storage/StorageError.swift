@@ -24,6 +24,8 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case readOnly(path: String)
     /// This process has the file open already.
     case alreadyOpen(path: String)
+    /// The file is being rewritten, or is to be rewritten while others have it open.
+    case inUse(path: String)
     /// The process is a child of `fork()`: it must call exec before it uses a database.
     case forkedChild(path: String)
     /// A name or key is longer than the file format takes.
@@ -69,6 +71,10 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
             return "\(path): opened for reading only"
         case .alreadyOpen(let path):
             return "\(path): this process has it open already; share that Database, it is Sendable"
+        case .inUse(let path):
+            return
+                "\(path): in use: a file that is being rewritten cannot be opened, nor one rewritten that is "
+                + "open elsewhere; close it there, or wait, and try again"
         case .forkedChild(let path):
             return
                 "\(path): this is a child of fork(), in which a database cannot be used; call exec first"

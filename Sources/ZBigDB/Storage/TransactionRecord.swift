@@ -11,13 +11,15 @@ public struct TransactionRecord: Sendable, Equatable {
     /// Further facts, by name.
     public let metadata: [String: String]
     let changes: ChangeSet
+    /// Blocks that lie elsewhere in the file since, with the bytes they had.
+    var moves = ChangeSet()
 
     /// How many objects it changed, arrays by their blocks counted once.
     public var changedObjects: Int { changes.objects.count }
     /// How many blocks of arrays it changed.
     public var changedBlocks: Int { changes.objects.values.reduce(0) { $0 + $1.blocks.count } }
 
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter()
@@ -27,6 +29,7 @@ public struct TransactionRecord: Sendable, Equatable {
         writer.string(note)
         writer.pairs(metadata)
         changes.encode(into: &writer)
+        moves.encode(into: &writer)
         return writer.bytes
     }
 
@@ -41,11 +44,12 @@ public struct TransactionRecord: Sendable, Equatable {
         note = try reader.string()
         metadata = try reader.pairs()
         changes = try ChangeSet(decoding: &reader)
+        moves = try ChangeSet(decoding: &reader)
     }
 
     init(
         tid: TID, id: TransactionID, user: String, note: String, metadata: [String: String],
-        changes: ChangeSet
+        changes: ChangeSet, moves: ChangeSet = ChangeSet()
     ) {
         self.tid = tid
         self.id = id
@@ -53,5 +57,6 @@ public struct TransactionRecord: Sendable, Equatable {
         self.note = note
         self.metadata = metadata
         self.changes = changes
+        self.moves = moves
     }
 }

@@ -65,9 +65,9 @@ struct ZBlkHeader: Equatable, Sendable {
         for checksum in checksums { writer.integer(checksum) }
         if let pages { for word in pages.bitmap { writer.integer(word) } }
         var bytes = writer.bytes
-        bytes += [UInt8](repeating: 0, count: payloadOffset - bytes.count)
         let own = CRC32C.checksum(bytes)
         for index in 0..<4 { bytes[8 + index] = UInt8(truncatingIfNeeded: own >> UInt32(8 * index)) }
+        bytes += [UInt8](repeating: 0, count: payloadOffset - bytes.count)
         return bytes
     }
 
@@ -100,7 +100,9 @@ struct ZBlkHeader: Equatable, Sendable {
         let fields = unsafe UnsafeRawBufferPointer(rebasing: record[0..<8])
         var own = unsafe CRC32C.checksum(fields)
         own = CRC32C.checksum([0, 0, 0, 0], seed: own)
-        own = unsafe CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[12..<offset]), seed: own)
+        // Not the zeros behind it, of which an extent may have 2 MiB.
+        let end = Self.fixedSize + 4 * pages + 8 * words
+        own = unsafe CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[12..<end]), seed: own)
         guard own == load(8, UInt32.self) else { throw Damage("the header's checksum is wrong") }
 
         self.kind = kind

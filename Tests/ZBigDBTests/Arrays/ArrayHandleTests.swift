@@ -179,7 +179,7 @@ struct ArrayHandleTests {
         try connection.transactionManager.current().join(watcher)
         try connection.commit()
         #expect(kept == 0)
-        #expect(try database.information().blocks == size / Self.block)
+        #expect(try array.storedBlocks().blocks == size / Self.block)
     }
 
     @Test("a failed store leaves nothing, and names the block")

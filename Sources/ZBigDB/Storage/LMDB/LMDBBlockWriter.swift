@@ -156,7 +156,15 @@ final class LMDBBlockWriter: BlockWriter {
         let size = OpenExtent.recordSize(expected.blocks.count, blockSize: expected.blockSize)
         try commitBatch(&state)
         state.expected = expected
-        let place = unsafe try reserve(&state, size)
+        let place: Place
+        do throws(StorageError) {
+            unsafe place = try reserve(&state, size)
+        } catch {
+            guard case .full = error else { throw error }
+            // Not in one piece: the blocks may fit one by one.
+            state.expected = nil
+            return
+        }
         unsafe storage.environment.prefersLargePages(place.memory)
         unsafe state.extent = OpenExtent(
             id: place.id, oid: expected.oid, blocks: expected.blocks, blockSize: expected.blockSize,
@@ -168,9 +176,8 @@ final class LMDBBlockWriter: BlockWriter {
         state.expected = nil
         guard let extent = state.extent.take(), let open = state.open else { return }
         let count = extent.finish()
-        let shares = storage.format.shares
         do throws(WriteFailure) {
-            try unsafe open.transaction.setCounter(shares, extent.id.rawValue.bigEndianBytes, UInt64(count))
+            try unsafe storage.setShares(extent.id, Shares(live: count, total: count), open.transaction)
             state.contents.extents[extent.id] = count
         } catch {
             abandonBatch(&state)

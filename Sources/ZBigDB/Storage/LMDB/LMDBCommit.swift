@@ -122,15 +122,7 @@ extension LMDBStorage {
                         base: unsafe current?.tid))
             }
         }
-        // What was written and replaced again, or left by a failure, goes.
-        for id in contents.written + ids.values {
-            let count = uses[id] ?? 0
-            if count == 0 {
-                try unsafe drop(id, transaction)
-            } else if let blocks = contents.extents[id], blocks != count {
-                try unsafe transaction.setCounter(format.shares, id.rawValue.bigEndianBytes, UInt64(count))
-            }
-        }
+        try unsafe settle(contents, ids.values, uses: uses, transaction)
         return Stage(
             id: request.id, user: request.user, note: request.note, metadata: request.metadata,
             writes: writes.sorted { $0.key < $1.key })
@@ -235,8 +227,14 @@ extension LMDBStorage {
         let record = TransactionRecord(
             tid: tid, id: stage.id, user: stage.user, note: stage.note, metadata: stage.metadata,
             changes: changes)
-        try unsafe transaction.put(format.transactions, tid.rawValue.bigEndianBytes, record.encoded())
-        try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.lastTID, tid.rawValue)
+        try unsafe append(record, transaction)
+    }
+
+    /// Adds the newest entry to the log.
+    func append(_ record: TransactionRecord, _ transaction: LMDBTransaction) throws {
+        let tid = record.tid.rawValue
+        try unsafe transaction.put(format.transactions, tid.bigEndianBytes, record.encoded())
+        try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.lastTID, tid)
         try unsafe pruneLog(transaction)
     }
 
@@ -254,7 +252,7 @@ extension LMDBStorage {
 
     /// Takes the transaction's blocks off `pending`, and uses the occasion to
     /// drop abandoned ones. Returns those.
-    private func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws -> [BlockID] {
+    func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws -> [BlockID] {
         guard let owner else { throw StorageError.readOnly(path: path) }
         for id in written { try unsafe transaction.delete(format.pending, owner.key(id)) }
         let abandoned = garbage.withLock { Array($0.prefix(1024)) }
@@ -344,7 +342,7 @@ extension LMDBStorage {
         }
     }
 
-    private func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
+    func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
         guard let id = TransactionID(bytes: id), let stage = try? Stage(id, decoding: bytes) else {
             throw StorageError.corrupt(path: path, what: "a prepared transaction cannot be read")
         }

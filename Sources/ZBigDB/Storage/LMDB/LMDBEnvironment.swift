@@ -53,6 +53,7 @@ final class LMDBEnvironment: Sendable {
             // The byte locks end with the last holder of the open file: no child may inherit it.
             _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
             do throws(StorageError) {
+                try Self.shareUse(fd, path)
                 return unsafe (env, try FileIdentity.claim(fd, path))
             } catch {
                 unsafe mdb_env_close(env)
@@ -60,6 +61,29 @@ final class LMDBEnvironment: Sendable {
             }
         }
         dropDeadReaders()
+    }
+
+    /// Held by everybody who has the file open: shared, or alone while it is rewritten.
+    private static let useByte: Int64 = 1 << 62 + 1 << 16
+
+    private static func shareUse(_ fd: Int32, _ path: String) throws(StorageError) {
+        let code = clmdb_share_byte(fd, useByte)
+        if code == EAGAIN || code == EACCES { throw .inUse(path: path) }
+        // Rewritten between the look at the path and the lock: what is open has no name any more.
+        var (mine, named) = (stat(), stat())
+        unsafe fstat(fd, &mine)
+        if unsafe stat(path, &named) == 0, mine.st_ino != named.st_ino { throw .inUse(path: path) }
+    }
+
+    /// Makes this the only one who has the file open, until it is closed.
+    func takeSole() throws(StorageError) {
+        if clmdb_lock_byte(descriptor, Self.useByte, 0) != 0 { throw .inUse(path: path) }
+    }
+
+    /// Puts everything on the disk, whatever the durability.
+    func flush() throws(StorageError) {
+        let code = unsafe mdb_env_sync(env, 1)
+        if code != 0 { throw LMDBCode.error(code, path, "flushing") }
     }
 
     /// Forgets snapshots of processes that died: they would pin pages for ever.

@@ -48,6 +48,9 @@ final class OpenCommit: PreparedCommit {
             throw .protocolViolation("tpcVote and tpcFinish must be called on one thread")
         }
         guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
+        // Runs once the commit lock is free again.
+        var isCommitted = false
+        defer { if isCommitted { storage.tidy() } }
         defer { storage.commitLock.release() }
         CommitProbe.reach(.finishing)
         do throws(WriteFailure) {
@@ -56,6 +59,7 @@ final class OpenCommit: PreparedCommit {
             throw storage.environment.final(error)
         }
         CommitProbe.reach(.finished)
+        isCommitted = true
         storage.forgetGarbage(dropped)
         storage.noteCommit()
     }

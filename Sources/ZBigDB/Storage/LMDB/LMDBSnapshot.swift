@@ -122,6 +122,8 @@ final class LMDBSnapshot: StorageSnapshot {
                 while let at = unsafe entry {
                     let record = try unsafe logRecord(at)
                     if record.tid != own { changes.formUnion(record.changes) }
+                    // What was moved must be mapped anew, whoever did it.
+                    changes.formUnion(record.moves)
                     unsafe entry = try cursor.next()
                 }
                 return changes

@@ -22,6 +22,10 @@ final class LMDBStorage: RecordStorage {
     let verifiesOnLoad: Bool
     /// Blocks written and abandoned: the next transaction that writes drops them.
     let garbage = Mutex<[BlockID]>([])
+    /// Extents that few blocks rely on any more.
+    let sparse = Mutex<Set<BlockID>>([])
+    /// Whether commits move the rest of such extents away.
+    let compactsAutomatically: Bool
     /// Counts commits, to look for snapshots of dead processes now and then.
     private let commits = Atomic(0)
     /// Whether old versions of records are kept.
@@ -47,6 +51,7 @@ final class LMDBStorage: RecordStorage {
         /// Whether a new database keeps old versions of records.
         var keepsHistory = false
         var logLimit = 100_000
+        var compactsAutomatically = true
         var allowsZeroCopy = true
         var verifiesOnLoad = false
     }
@@ -71,6 +76,7 @@ final class LMDBStorage: RecordStorage {
             throw .notADatabase(path: path, reason: "it is an LMDB file without content")
         }
         logLimit = options.logLimit
+        compactsAutomatically = options.compactsAutomatically
         verifiesOnLoad = options.verifiesOnLoad
         commitLock = CommitLock(environment.descriptor, path: path)
 
@@ -146,28 +152,6 @@ final class LMDBStorage: RecordStorage {
             let domain = Self.lastFrameDomain.wrappingAdd(1, ordering: .relaxed).newValue
             domains[oid] = domain
             return domain
-        }
-    }
-
-    /// Removes a block record, whoever names it.
-    func drop(_ id: BlockID, _ transaction: LMDBTransaction) throws(WriteFailure) {
-        try unsafe transaction.delete(format.blocks, id.rawValue.bigEndianBytes)
-        try unsafe transaction.delete(format.shares, id.rawValue.bigEndianBytes)
-    }
-
-    /// One block less relies on a record; removes it if that was the last.
-    func release(_ id: BlockID, _ transaction: LMDBTransaction) throws(WriteFailure) {
-        let key = id.rawValue.bigEndianBytes
-        let count: UInt64
-        do throws(StorageError) {
-            count = try unsafe transaction.counter(format.shares, key)
-        } catch {
-            throw .failed(error)
-        }
-        if count > 1 {
-            try unsafe transaction.setCounter(format.shares, key, count - 1)
-        } else {
-            try unsafe drop(id, transaction)
         }
     }
 

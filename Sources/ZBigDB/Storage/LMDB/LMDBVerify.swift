@@ -172,12 +172,12 @@ struct LMDBVerify {
             let owner = missing.removeValue(forKey: id)
             unsafe storage.environment.willRead(entry.value)
             unsafe check(entry.value, owner, &report)
-            let shares = try unsafe transaction.counter(storage.format.shares, entry.key)
-            if let owner, owner.count != max(Int(shares), 1) {
+            let shares = try unsafe storage.shares(id, transaction)?.live ?? 1
+            if let owner, owner.count != shares {
                 report.problems.append(
                     VerifyProblem(
                         oid: owner.parts.first?.key.oid,
-                        "block record \(id.rawValue) says that \(max(shares, 1)) rely on it; it is \(owner.count)"
+                        "block record \(id.rawValue) says that \(shares) rely on it; it is \(owner.count)"
                     ))
             }
             if owner == nil, !pending.contains(id) {

@@ -28,6 +28,14 @@ struct OpenExtent: Sendable {
             kind: .extent, pages: count * blockPages, pagesPerBlock: blockPages, pageSize: systemPageSize)
     }
 
+    /// The first payload offset from `first` on where file and array agree modulo the alignment.
+    static func payloadOffset(from first: Int, firstByte: Int, fileOffset: Int?) -> Int {
+        guard let fileOffset else { return first }
+        let distance = (firstByte - fileOffset - first) % alignment
+        let padding = (distance + alignment) % alignment
+        return padding % systemPageSize == 0 ? first + padding : first
+    }
+
     /// Bytes of a record with `count` blocks, wherever it comes to lie.
     static func recordSize(_ count: Int, blockSize: Int) -> Int {
         firstOffset(count, blockSize / systemPageSize) + alignment - systemPageSize + count * blockSize
@@ -46,13 +54,8 @@ struct OpenExtent: Sendable {
         unsafe self.memory = memory
         let pages = blockSize / systemPageSize
         let first = Self.firstOffset(blocks.count, pages)
-        var padding = 0
-        if let fileOffset {
-            let distance = (blocks.lowerBound * blockSize - fileOffset - first) % Self.alignment
-            padding = (distance + Self.alignment) % Self.alignment
-            if padding % systemPageSize != 0 { padding = 0 }
-        }
-        payloadOffset = first + padding
+        payloadOffset = Self.payloadOffset(
+            from: first, firstByte: blocks.lowerBound * blockSize, fileOffset: fileOffset)
         checksums = [UInt32](repeating: 0, count: blocks.count * pages)
     }
 
