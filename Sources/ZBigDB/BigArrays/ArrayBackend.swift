@@ -96,8 +96,19 @@ final class ArrayBackend: BigFile {
     }
 
     func willStore(_ blocks: Range<Int>, changedPages: [Int]) {
-        let extents = self.extents(in: blocks, changedPages)
+        let extents = self.extents(in: blocks, changedPages).filter { isWorthAnExtent($0) }
         state.withLock { $0.extents = extents }
+    }
+
+    /// Blocks that replace others take the space of others only if they are small; large
+    /// records would have to find it in one piece, and make the file grow. So replaced blocks
+    /// become an extent only if they fill it.
+    private func isWorthAnExtent(_ blocks: Range<Int>) -> Bool {
+        if blocks.count >= OpenExtent.mostBytes / blockSize { return true }
+        guard let snapshot = try? box.current(for: description) else { return false }
+        return !blocks.contains { block in
+            (try? snapshot.record(RecordKey(oid, block: block))) != .some(nil)
+        }
     }
 
     /// The parts of a run of changed blocks that are worth a record of their own.

@@ -18,8 +18,8 @@ struct RewritePolicy: Sendable {
     /// A block of more pieces is stored as a whole: mapping each takes a system call.
     static let mostPieces = 64
     /// Records may keep this many times the pages that count, and some, before the block is stored as a whole.
-    static let mostKept = 2
-    static let keptSlack = 64
+    static let mostKept = 1.5
+    static let keptSlack = 32
 
     struct Plan {
         /// Pages to store or, where they are zeros, to note as such.
@@ -43,7 +43,10 @@ struct RewritePolicy: Sendable {
         if rest.pieceCount + covered.runs.count > Self.mostPieces { return all }
         if !keepsHistory {
             let live = rest.pageCount + covered.count
-            if rest.keptPages + covered.count > Self.mostKept * live + Self.keptSlack { return all }
+            if Double(rest.keptPages + covered.count) > Self.mostKept * Double(live) + Double(Self.keptSlack)
+            {
+                return all
+            }
         }
         return Plan(covered: covered, isWhole: false)
     }
