@@ -11,9 +11,6 @@ enum Seam {
         throw BenchError("the library has no streaming interface")
     }
 
-    /// Gives back the space that nothing uses any more; tells whether that can be done.
-    static func compact(_ database: Database) throws -> Bool { false }
-
     /// The systems that keep old versions, as those do whose figures were published.
     static let history = ["zbigdb-history"]
 
