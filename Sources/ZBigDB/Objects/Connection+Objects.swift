@@ -187,8 +187,11 @@ extension Connection {
         return try decode(bytes, of: record.key.oid, body)
     }
 
-    func decode<R>(_ bytes: [UInt8], of oid: OID, _ body: (inout StateDecoder) throws -> R) throws -> R {
+    func decode<R>(
+        _ bytes: [UInt8], at position: Int = 0, of oid: OID, _ body: (inout StateDecoder) throws -> R
+    ) throws -> R {
         var decoder = StateDecoder(bytes, connection: self)
+        decoder.reader.position = position
         do {
             return try body(&decoder)
         } catch let error as CBORReader.Malformed {

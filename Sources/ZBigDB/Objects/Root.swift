@@ -75,7 +75,7 @@ public final class Root: PersistentObject {
     public func names() throws -> [String] {
         let connection = try openConnection
         var subkeys: Set<[UInt8]> = []
-        var from: [UInt8] = []
+        var from = RecordKey.firstEntry
         while true {
             let page = try connection.snapshot.parts(of: .root, from: from, limit: 1000)
             for record in page { subkeys.insert(record.key.subkey) }

@@ -31,74 +31,75 @@ struct ChangeSet: Equatable, Sendable {
         }
     }
 
-    // Encoding: objects ascending, as differences; blocks as runs, as differences.
-
+    /// Its keys in order, as the log wants them.
     func encode(into writer: inout ByteWriter) {
-        writer.number(UInt64(objects.count))
-        var previous: UInt64 = 0
+        var changes = ChangeWriter()
         for (oid, parts) in objects.sorted(by: { $0.key < $1.key }) {
-            writer.number(oid.rawValue &- previous)
-            previous = oid.rawValue
-            writer.byte(
-                (parts.state ? 1 : 0) | (parts.blocks.isEmpty ? 0 : 2) | (parts.entries.isEmpty ? 0 : 4))
-            if !parts.blocks.isEmpty { encodeRuns(parts.blocks, into: &writer) }
-            if !parts.entries.isEmpty {
-                writer.number(UInt64(parts.entries.count))
-                for entry in parts.entries { writer.counted(entry) }
+            if parts.state { changes.insert(RecordKey(oid)) }
+            for block in Set(parts.blocks).sorted() { changes.insert(RecordKey(oid, block: block)) }
+            for entry in parts.entries.sorted(by: { $0.precedes($1) }) {
+                changes.insert(RecordKey(oid, entry))
             }
         }
-    }
-
-    private func encodeRuns(_ blocks: [Int], into writer: inout ByteWriter) {
-        var runs: [(start: Int, count: Int)] = []
-        for block in Set(blocks).sorted() {
-            if let last = runs.last, last.start + last.count == block {
-                runs[runs.count - 1].count += 1
-            } else {
-                runs.append((block, 1))
-            }
-        }
-        writer.number(UInt64(runs.count))
-        var previous = 0
-        for run in runs {
-            writer.number(UInt64(run.start - previous))
-            writer.number(UInt64(run.count))
-            previous = run.start + run.count
-        }
+        writer.raw(changes.finish())
     }
 
     init() {}
 
-    /// More blocks than address space can hold in one transaction are damage.
-    private static let mostBlocks = 1 << 26
+    /// More blocks or objects than this in one transaction are damage.
+    private static let most = 1 << 26
 
+    /// Reads to the end of the input what ``ChangeWriter`` wrote.
     init(decoding reader: inout ByteReader) throws(ByteReader.Malformed) {
         var oid: UInt64 = 0
         var total = 0
-        for _ in 0..<(try reader.count()) {
+        while !reader.isAtEnd {
             oid = oid &+ (try reader.number())
-            let flags = try reader.byte()
+            let flags = ChangeWriter.Flags(rawValue: try reader.byte())
             var parts = Parts()
-            parts.state = flags & 1 != 0
-            if flags & 2 != 0 {
-                var next = 0
-                for _ in 0..<(try reader.count()) {
-                    let gap = try reader.number()
-                    let count = try reader.number()
-                    guard gap < 1 << RecordKey.blockBits, count <= Self.mostBlocks - total else {
-                        throw ByteReader.Malformed()
-                    }
-                    next += Int(gap)
-                    total += Int(count)
-                    guard next < 1 << RecordKey.blockBits else { throw ByteReader.Malformed() }
-                    parts.blocks += Array(next..<(next + Int(count)))
-                    next += Int(count)
+            parts.state = flags.contains(.state)
+            if flags.contains(.blocks) { parts.blocks = try Self.blocks(&reader, &total) }
+            if flags.contains(.entries) { parts.entries = try Self.entries(&reader) }
+            objects[OID(rawValue: oid)] = parts
+            if flags.contains(.run) {
+                let count = try reader.number()
+                guard count <= UInt64(Self.most - total) else { throw ByteReader.Malformed() }
+                total += Int(count)
+                for _ in 0..<count {
+                    oid = oid &+ 1
+                    objects[OID(rawValue: oid)] = parts
                 }
             }
-            if flags & 4 != 0 {
-                for _ in 0..<(try reader.count()) { parts.entries.append(try reader.counted()) }
-            }
-            objects[OID(rawValue: oid)] = parts
         }
+    }
+
+    private static func blocks(_ reader: inout ByteReader, _ total: inout Int) throws(ByteReader.Malformed)
+        -> [Int]
+    {
+        var blocks: [Int] = []
+        var next = 0
+        for _ in 0..<(try reader.count()) {
+            let gap = try reader.number()
+            let count = try reader.number()
+            guard gap < 1 << RecordKey.blockBits, count <= most - total else { throw ByteReader.Malformed() }
+            next += Int(gap)
+            total += Int(count)
+            guard next < 1 << RecordKey.blockBits else { throw ByteReader.Malformed() }
+            blocks += Array(next..<(next + Int(count)))
+            next += Int(count)
+        }
+        return blocks
+    }
+
+    private static func entries(_ reader: inout ByteReader) throws(ByteReader.Malformed) -> [[UInt8]] {
+        var entries: [[UInt8]] = []
+        var last: [UInt8] = []
+        for _ in 0..<(try reader.count()) {
+            let shared = try reader.number()
+            guard shared <= UInt64(last.count) else { throw ByteReader.Malformed() }
+            last = Array(last[..<Int(shared)]) + (try reader.counted())
+            entries.append(last)
+        }
+        return entries
     }
 }

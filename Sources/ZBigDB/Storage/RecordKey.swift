@@ -25,8 +25,17 @@ struct RecordKey: Hashable, Comparable, Sendable {
     }
 
     static func < (a: RecordKey, b: RecordKey) -> Bool {
-        a.oid != b.oid ? a.oid < b.oid : a.subkey.lexicographicallyPrecedes(b.subkey)
+        a.oid != b.oid ? a.oid < b.oid : a.subkey.precedes(b.subkey)
     }
+
+    /// The number of an object's entries is kept under this subkey, before all entries.
+    static let countSubkey: [UInt8] = [0x01]
+    /// Where the subkeys of entries begin and end.
+    static let firstEntry: [UInt8] = [0x10]
+    static let endOfEntries: [UInt8] = [0xf0]
+
+    /// Whether it is an entry of a map or a name of the root.
+    var isEntry: Bool { subkey.first.map { $0 >= Self.firstEntry[0] } ?? false }
 
     /// LMDB's limit for a key is 511 bytes; oid and tid take 16.
     static let longestSubkey = 511 - 16
@@ -42,6 +51,33 @@ struct RecordKey: Hashable, Comparable, Sendable {
         return bytes
     }
 
+    /// Runs `body` with the stored key of version `tid`.
+    func withEncoded<R, E: Error>(_ tid: TID, _ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
+    {
+        let count = subkey.count
+        return try unsafe withUnsafeTemporaryAllocation(byteCount: 16 + count, alignment: 8) {
+            buffer throws(E) in
+            unsafe buffer.storeBytes(of: oid.rawValue.bigEndian, as: UInt64.self)
+            unsafe subkey.withUnsafeBytes { bytes in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[8..<(8 + count)]).copyMemory(
+                    from: bytes)
+            }
+            unsafe buffer.storeBytes(of: (~tid.rawValue).bigEndian, toByteOffset: 8 + count, as: UInt64.self)
+            return try unsafe body(UnsafeRawBufferPointer(buffer))
+        }
+    }
+
+    /// The version a stored key is of, which begins like `bytes` up to the version; nil if it does not.
+    static func version(of stored: UnsafeRawBufferPointer, like bytes: UnsafeRawBufferPointer) -> TID? {
+        let count = stored.count - 8
+        guard count >= 8, stored.count == bytes.count,
+            unsafe UnsafeRawBufferPointer(rebasing: stored[..<count]).isEqual(
+                to: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        else { return nil }
+        let bits = unsafe UInt64(bigEndian: stored.loadUnaligned(fromByteOffset: count, as: UInt64.self))
+        return TID(rawValue: ~bits)
+    }
+
     /// Reads a stored key; nil if it is none.
     static func decode(_ bytes: [UInt8]) -> (key: RecordKey, tid: TID)? {
         guard bytes.count >= 16 else { return nil }
@@ -53,9 +89,9 @@ struct RecordKey: Hashable, Comparable, Sendable {
     /// The part in words, for messages.
     var part: String {
         if subkey.isEmpty { return "its state" }
-        if let text = NameKey.name(of: subkey) { return "entry \"\(text)\"" }
         if let block { return "block \(block)" }
-        return "entry \(subkey)"
+        guard let parts = KeyValue.parts(of: subkey) else { return "entry \(subkey)" }
+        return "entry \(parts.map(\.description).joined(separator: ", "))"
     }
 }
 
@@ -88,6 +124,19 @@ enum NameKey {
         }
         return String(validating: bytes, as: UTF8.self)
     }
+}
+
+/// Subkeys from one to another.
+struct SubkeyRange: Sendable {
+    /// The first that may be in it.
+    var from = RecordKey.firstEntry
+    /// The first that is beyond it.
+    var to = RecordKey.endOfEntries
+
+    /// Behind `key` and all its stored versions, before every other key behind it: no key begins another.
+    static func successor(of key: [UInt8]) -> [UInt8] { key + [UInt8](repeating: 0xff, count: 9) }
+
+    func contains(_ key: [UInt8]) -> Bool { !key.precedes(from) && key.precedes(to) }
 }
 
 extension UInt64 {

@@ -27,8 +27,11 @@ protocol RecordStorage: AnyObject, Sendable {
     /// lock until the result is finished or aborted. If `isSole`, it need not
     /// outlive a crash before ``PreparedCommit/finish()``; otherwise it does.
     ///
+    /// - Parameter resolve: asked for a value that brings a conflicting change together with what
+    ///   another transaction committed; nil if there is none.
     /// - Throws: ``ConflictError``, ``StorageError``.
-    func vote(_ request: CommitRequest, isSole: Bool) throws -> any PreparedCommit
+    func vote(_ request: CommitRequest, isSole: Bool, resolve: ConflictResolution) throws
+        -> any PreparedCommit
 
     /// What became of a transaction that had other participants.
     func outcome(of id: TransactionID) throws(StorageError) -> TransactionOutcome
@@ -36,6 +39,15 @@ protocol RecordStorage: AnyObject, Sendable {
     func inDoubt() throws(StorageError) -> [TransactionID]
     /// Decides a transaction that is in doubt.
     func resolve(_ id: TransactionID, commit: Bool) throws
+}
+
+/// What becomes of a change whose record another transaction has changed; nil: a conflict.
+typealias ConflictResolution = (_ write: RecordWrite, _ committed: StoredRecord) -> RecordValue?
+
+extension RecordStorage {
+    func vote(_ request: CommitRequest, isSole: Bool) throws -> any PreparedCommit {
+        try vote(request, isSole: isSole) { _, _ in nil }
+    }
 }
 
 /// The database at one tid. Usable from any thread.
@@ -46,6 +58,11 @@ protocol StorageSnapshot: AnyObject, Sendable {
     func record(_ key: RecordKey) throws(StorageError) -> StoredRecord?
     /// Up to `limit` parts of an object in key order, from `from` on; never its own state.
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord]
+    /// Up to `limit` entries of an object whose subkeys are in `range`, in their order or backwards.
+    func entries(of oid: OID, in range: SubkeyRange, reversed: Bool, limit: Int) throws(StorageError)
+        -> EntryBatch
+    /// How many entries an object has.
+    func entryCount(of oid: OID) throws(StorageError) -> Int
     /// What changed after `since`; nil if the log no longer goes back that far.
     func changes(since: TID, excluding own: TID?) throws(StorageError) -> ChangeSet?
     /// Where the blocks of an array can be mapped from.
@@ -78,6 +95,8 @@ struct RecordWrite: Sendable {
     let value: RecordValue?
     /// The version this transaction started from; nil if there was none.
     let base: TID?
+    /// Whether the transaction did not look: it started from whatever its snapshot shows.
+    var isBlind = false
 }
 
 /// What a transaction wants to commit.
@@ -92,6 +111,8 @@ struct CommitRequest: Sendable {
     /// Records that must still be at the version read (H12).
     let readings: [(key: RecordKey, base: TID?)]
     var cutOffs: [CutOff] = []
+    /// What the transaction looked at; all versions it started from are of this snapshot.
+    var snapshot: (any StorageSnapshot)?
     let blocks: any BlockWriter
 }
 

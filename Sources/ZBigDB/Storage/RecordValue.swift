@@ -11,6 +11,31 @@ enum RecordValue: Equatable, Sendable {
     private static let stateTag: UInt8 = 1
     private static let blockTag: UInt8 = 2
 
+    /// The state in a stored value, if it is one.
+    static func state(in bytes: UnsafeRawBufferPointer) -> [UInt8]? {
+        unsafe stateBytes(in: bytes).map { unsafe Array($0) }
+    }
+
+    /// The same in place.
+    static func stateBytes(in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard unsafe bytes.first == stateTag else { return nil }
+        return unsafe UnsafeRawBufferPointer(rebasing: bytes[1...])
+    }
+
+    /// Runs `body` with the encoded value's size and a function that writes it.
+    func withEncoded<R, E: Error>(
+        _ body: (_ size: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) throws(E) -> R
+    ) throws(E) -> R {
+        guard case .state(let bytes) = self else {
+            let bytes = encoded()
+            return try unsafe body(bytes.count) { unsafe $0.copyBytes(from: bytes) }
+        }
+        return try unsafe body(1 + bytes.count) { target in
+            unsafe target[0] = Self.stateTag
+            unsafe UnsafeMutableRawBufferPointer(rebasing: target[1...]).copyBytes(from: bytes)
+        }
+    }
+
     func encoded() -> [UInt8] {
         switch self {
         case .state(let bytes): return [Self.stateTag] + bytes

@@ -23,13 +23,26 @@ public struct TransactionRecord: Sendable, Equatable {
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter()
-        writer.byte(Self.version)
+        changes.encode(into: &writer)
+        var moved = ByteWriter()
+        moves.encode(into: &moved)
+        return Self.encoded(
+            id: id, user: user, note: note, metadata: metadata, changes: writer.bytes, moves: moved.bytes)
+    }
+
+    /// The log entry of a transaction whose changes are encoded already.
+    static func encoded(
+        id: TransactionID, user: String, note: String, metadata: [String: String], changes: [UInt8],
+        moves: [UInt8] = []
+    ) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.byte(version)
         writer.raw(id.bytes)
         writer.string(user)
         writer.string(note)
         writer.pairs(metadata)
-        changes.encode(into: &writer)
-        moves.encode(into: &writer)
+        writer.counted(changes)
+        writer.raw(moves)
         return writer.bytes
     }
 
@@ -43,7 +56,8 @@ public struct TransactionRecord: Sendable, Equatable {
         user = try reader.string()
         note = try reader.string()
         metadata = try reader.pairs()
-        changes = try ChangeSet(decoding: &reader)
+        var changed = ByteReader(try reader.counted())
+        changes = try ChangeSet(decoding: &changed)
         moves = try ChangeSet(decoding: &reader)
     }
 

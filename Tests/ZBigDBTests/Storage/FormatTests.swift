@@ -124,7 +124,7 @@ struct FormatTests {
         return a.objects.allSatisfy { oid, parts in
             guard let other = b.objects[oid] else { return false }
             return parts.state == other.state && Set(parts.blocks) == Set(other.blocks)
-                && parts.entries == other.entries
+                && Set(parts.entries) == Set(other.entries)
         }
     }
 

@@ -7,6 +7,7 @@ enum ClassRegistry {
             Root.className: Root.self,
             ZBigFile.className: ZBigFile.self,
             BigArray.className: BigArray.self,
+            MapObject.className: MapObject.self,
         ]
         var layouts: [ObjectIdentifier: ClassLayout] = [:]
     }

@@ -17,7 +17,9 @@ internal import Synchronization
 // C is released at the end of finish and abort, or by the death of the process.
 
 extension LMDBStorage {
-    func vote(_ request: CommitRequest, isSole: Bool) throws -> any PreparedCommit {
+    func vote(_ request: CommitRequest, isSole: Bool, resolve: ConflictResolution) throws
+        -> any PreparedCommit
+    {
         guard let writer = request.blocks as? LMDBBlockWriter else {
             throw StorageError.protocolViolation("blocks of another storage engine")
         }
@@ -31,7 +33,7 @@ extension LMDBStorage {
         do {
             let write = try LMDBWrite(environment)
             do {
-                let prepared = try prepare(request, contents, write, isSole: isSole)
+                let prepared = try prepare(request, contents, write, isSole: isSole, resolve)
                 if !isSole { writer.handOver() }
                 CommitProbe.reach(.voted)
                 return prepared
@@ -47,13 +49,17 @@ extension LMDBStorage {
     }
 
     private func prepare(
-        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite, isSole: Bool
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite, isSole: Bool,
+        _ resolve: ConflictResolution
     ) throws -> any PreparedCommit {
         let transaction = unsafe write.transaction
         let tid = try unsafe nextTID(transaction)
         try unsafe refuseInDoubt(request, transaction)
-        let stage = try unsafe makeStage(request, contents, transaction)
-        try unsafe check(stage.writes, request, transaction)
+        var stage = try unsafe makeStage(request, contents, transaction)
+        let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
+        if request.snapshot?.tid.rawValue != last {
+            try unsafe check(&stage.writes, request, transaction, resolve)
+        }
         if stage.writes.isEmpty {
             // Nothing but readings: they hold until the end, and nothing is written (H4).
             write.abort()
@@ -125,7 +131,7 @@ extension LMDBStorage {
         try unsafe settle(contents, ids.values, uses: uses, transaction)
         return Stage(
             id: request.id, user: request.user, note: request.note, metadata: request.metadata,
-            writes: writes.sorted { $0.key < $1.key })
+            writes: writes.sortedIfNeeded { $0.key < $1.key })
     }
 
     /// The recipe in a block's record; an empty one if there is none.
@@ -155,21 +161,33 @@ extension LMDBStorage {
         }
     }
 
-    /// Every record must be at the version the transaction started from (H9, H12),
-    /// and where it cuts off blocks, none may have come since.
-    private func check(_ writes: [RecordWrite], _ request: CommitRequest, _ transaction: LMDBTransaction)
-        throws
-    {
+    /// Every record must be at the version the transaction started from (H9, H12), or
+    /// the change must be resolvable (H10); and where it cuts off blocks, none may have come since.
+    ///
+    /// Not called if nothing was committed since the transaction's snapshot.
+    private func check(
+        _ writes: inout [RecordWrite], _ request: CommitRequest, _ transaction: LMDBTransaction,
+        _ resolve: ConflictResolution
+    ) throws {
         let cursor = try unsafe transaction.cursor(format.records)
-        func check(_ key: RecordKey, _ base: TID?) throws {
-            let current = unsafe try newest(key, cursor)?.tid
-            if current != base {
-                throw ConflictError(
-                    oid: key.oid, className: nil, part: key.part, base: base, current: current)
-            }
+        func conflict(_ key: RecordKey, _ base: TID?, _ current: TID?) -> ConflictError {
+            ConflictError(oid: key.oid, className: nil, part: key.part, base: base, current: current)
         }
-        for write in writes { try check(write.key, write.base) }
-        for reading in request.readings { try check(reading.key, reading.base) }
+        for (index, write) in writes.enumerated() {
+            let current = unsafe try newest(write.key, cursor)
+            let base = write.isBlind ? try request.snapshot?.record(write.key)?.tid : write.base
+            if unsafe current?.tid == base { continue }
+            guard let current = unsafe current,
+                let value = unsafe try? RecordValue(decoding: Array(current.value)),
+                let resolved = unsafe resolve(
+                    write, StoredRecord(key: write.key, tid: current.tid, value: value))
+            else { throw unsafe conflict(write.key, base, current?.tid) }
+            unsafe writes[index] = RecordWrite(key: write.key, value: resolved, base: current.tid)
+        }
+        for reading in request.readings {
+            let current = unsafe try newest(reading.key, cursor)?.tid
+            if current != reading.base { throw conflict(reading.key, reading.base, current) }
+        }
         for cutOff in request.cutOffs {
             var entry = unsafe try cursor.seek(
                 cutOff.oid.rawValue.bigEndianBytes + UInt64(cutOff.block).bigEndianBytes)
@@ -203,38 +221,30 @@ extension LMDBStorage {
     /// Writes records and log entry. The versions they replace go, and with them the block
     /// records nobody names any more; or if history is kept, they stay.
     private func apply(_ stage: Stage, _ tid: TID, _ transaction: LMDBTransaction) throws {
-        var changes = ChangeSet()
+        var changes = ChangeWriter()
         do {
-            let cursor = try unsafe transaction.cursor(format.records)
+            var records = try LMDBRecordWriter(
+                unsafe transaction.cursor(format.records), tid, keepsHistory: keepsHistory)
             for write in stage.writes {
                 changes.insert(write.key)
-                var value = write.value
-                if keepsHistory {
-                    value = value ?? .removed
-                } else if let old = unsafe try newest(write.key, cursor) {
-                    let recipe = unsafe (try? RecordValue(decoding: Array(old.value)))?.recipe
-                    try cursor.delete()
-                    let kept = value?.recipe?.blocks ?? []
-                    for id in recipe?.blocks ?? [] where !kept.contains(id) {
-                        try unsafe release(id, transaction)
-                    }
-                }
-                if let value {
-                    try unsafe transaction.put(format.records, write.key.encoded(tid), value.encoded())
+                let replaced = try records.write(write)
+                let kept = write.value?.recipe?.blocks ?? []
+                for id in replaced?.recipe?.blocks ?? [] where !kept.contains(id) {
+                    try unsafe release(id, transaction)
                 }
             }
+            try records.finish()
         }
-        let record = TransactionRecord(
-            tid: tid, id: stage.id, user: stage.user, note: stage.note, metadata: stage.metadata,
-            changes: changes)
-        try unsafe append(record, transaction)
+        let record = TransactionRecord.encoded(
+            id: stage.id, user: stage.user, note: stage.note, metadata: stage.metadata,
+            changes: changes.finish())
+        try unsafe append(record, tid, transaction)
     }
 
     /// Adds the newest entry to the log.
-    func append(_ record: TransactionRecord, _ transaction: LMDBTransaction) throws {
-        let tid = record.tid.rawValue
-        try unsafe transaction.put(format.transactions, tid.bigEndianBytes, record.encoded())
-        try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.lastTID, tid)
+    func append(_ record: [UInt8], _ tid: TID, _ transaction: LMDBTransaction) throws {
+        try unsafe transaction.put(format.transactions, tid.rawValue.bigEndianBytes, record)
+        try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.lastTID, tid.rawValue)
         try unsafe pruneLog(transaction)
     }
 

@@ -36,7 +36,7 @@ extension LMDBStorage {
                 let record = TransactionRecord(
                     tid: tid, id: id, user: "", note: note, metadata: [:], changes: ChangeSet(),
                     moves: moved)
-                try unsafe append(record, transaction)
+                try unsafe append(record.encoded(), tid, transaction)
             }
             CommitProbe.reach(.recordsWritten)
             try write.commit()

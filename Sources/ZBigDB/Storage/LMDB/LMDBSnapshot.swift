@@ -64,11 +64,23 @@ final class LMDBSnapshot: StorageSnapshot {
     }
 
     func find(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> StoredRecord? {
-        guard let entry = unsafe try cursor.seek(key.encoded(tid)),
-            let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
-        else { return nil }
-        let value = try unsafe value(of: entry)
-        return value == .removed ? nil : StoredRecord(key: key, tid: tid, value: value)
+        try unsafe key.withEncoded(tid) { bytes throws(StorageError) in
+            guard let place = unsafe try cursor.seek(bytes),
+                let tid = unsafe RecordKey.version(of: place.key, like: bytes)
+            else { return nil }
+            let value = try unsafe value(place.value, of: key)
+            return value == .removed ? nil : StoredRecord(key: key, tid: tid, value: value)
+        }
+    }
+
+    func value(_ bytes: UnsafeRawBufferPointer, of key: RecordKey) throws(StorageError) -> RecordValue {
+        // The most frequent kind without a copy on the way.
+        if let state = unsafe RecordValue.state(in: bytes) { return .state(state) }
+        do throws(ByteReader.Malformed) {
+            return try unsafe RecordValue(decoding: Array(bytes))
+        } catch {
+            throw .corrupt(path: storage.path, what: "\(key.oid), \(key.part) cannot be read")
+        }
     }
 
     func value(of entry: LMDBEntry) throws(StorageError) -> RecordValue {

@@ -119,11 +119,61 @@ struct LMDBCursor: ~Copyable {
             value: UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
     }
 
+    /// The same without copying the key, which is valid as long as the value.
+    func seek(_ key: UnsafeRawBufferPointer) throws(StorageError) -> LMDBPlace? {
+        unsafe try move(MDB_SET_RANGE, key)
+    }
+    func nextPlace() throws(StorageError) -> LMDBPlace? {
+        unsafe try move(MDB_NEXT, UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    func lastPlace() throws(StorageError) -> LMDBPlace? {
+        unsafe try move(MDB_LAST, UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    func previousPlace() throws(StorageError) -> LMDBPlace? {
+        unsafe try move(MDB_PREV, UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    private func move(_ operation: MDB_cursor_op, _ key: UnsafeRawBufferPointer) throws(StorageError)
+        -> LMDBPlace?
+    {
+        var value = unsafe MDB_val()
+        var found = unsafe MDB_val(
+            mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
+        let code = unsafe mdb_cursor_get(pointer, &found, &value, operation)
+        if code == MDB_NOTFOUND { return nil }
+        if code != 0 { throw LMDBCode.error(code, path, "reading") }
+        return unsafe LMDBPlace(
+            key: UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size),
+            value: UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+    }
+
+    /// Space for a value, to be filled before the next write.
+    ///
+    /// - Parameter isLast: whether the key comes after all keys of the tree.
+    func reserve(_ key: UnsafeRawBufferPointer, _ size: Int, isLast: Bool) throws(WriteFailure)
+        -> UnsafeMutableRawBufferPointer
+    {
+        var value = unsafe MDB_val(mv_size: size, mv_data: nil)
+        var keyValue = unsafe MDB_val(
+            mv_size: key.count, mv_data: UnsafeMutableRawPointer(mutating: key.baseAddress))
+        let flags = UInt32(MDB_RESERVE) | (isLast ? UInt32(MDB_APPEND) : 0)
+        let code = unsafe mdb_cursor_put(pointer, &keyValue, &value, flags)
+        if code != 0 { throw WriteFailure(code, path, "writing a record") }
+        return unsafe UnsafeMutableRawBufferPointer(start: value.mv_data, count: value.mv_size)
+    }
+
     /// Removes the entry the cursor is at.
     func delete() throws(WriteFailure) {
         let code = unsafe mdb_cursor_del(pointer, 0)
         if code != 0 { throw WriteFailure(code, path, "removing a record") }
     }
+}
+
+/// A key and a value in LMDB's memory.
+@unsafe
+struct LMDBPlace {
+    let key: UnsafeRawBufferPointer
+    let value: UnsafeRawBufferPointer
 }
 
 /// A key, copied, and a value in LMDB's memory.

@@ -5,7 +5,7 @@ struct Stage: Sendable {
     let note: String
     let metadata: [String: String]
     /// Ascending by key.
-    let writes: [RecordWrite]
+    var writes: [RecordWrite]
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter()

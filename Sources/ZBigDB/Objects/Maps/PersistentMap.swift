@@ -1,0 +1,141 @@
+/// An ordered map in the database, of any size: entries are looked up where they are stored, and never all
+/// loaded.
+///
+/// ```swift
+/// let accounts = PersistentMap<String, Account>()
+/// try connection.root.set("accounts", accounts)
+/// try accounts.updateValue(Account(), forKey: "ann")
+/// for (name, account) in try accounts.page(in: "a"..<"b") { print(name, account.balance) }
+/// ```
+///
+/// A map is a reference to an object of its own: copies of the value are the same map. It can be a
+/// property of a persistent class, an entry of another map, or have a name in the root. Each entry is
+/// a record, so transactions that change different entries do not conflict, not even in their number.
+/// It shows the connection's snapshot with the changes of the current transaction.
+///
+/// A value is written when it is put in: changing a value type that was read changes nothing in the map.
+/// Values that are persistent objects are references and keep their identity.
+public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: PersistentReference {
+    /// The object that keeps the entries.
+    public let object: MapObject
+
+    /// A new, empty map. It is stored with what refers to it.
+    public init() { object = MapObject() }
+
+    private init(_ object: MapObject) { self.object = object }
+
+    /// The object that keeps the entries.
+    public var persistentObject: PersistentObject { object }
+
+    /// The map whose entries `object` keeps.
+    ///
+    /// - Throws: ``DatabaseError/wrongClass(what:expected:found:)``. The types of keys and values are checked
+    ///   when entries are read.
+    public static func reference(to object: PersistentObject) throws -> PersistentMap {
+        PersistentMap(try MapObject.reference(to: object))
+    }
+
+    // MARK: One entry
+
+    /// The value of `key`, or nil.
+    ///
+    /// - Throws: ``StorageError``, ``DatabaseError/unreadable(path:oid:reason:)`` if the value is of another type.
+    /// - Complexity: O(log n).
+    public subscript(key: Key) -> Value? {
+        get throws {
+            try object.value(try KeyEncoder.subkey(key)).map { try value($0) }
+        }
+    }
+
+    /// Whether there is an entry for `key`.
+    ///
+    /// - Complexity: O(log n).
+    public func contains(_ key: Key) throws -> Bool { try object.value(try KeyEncoder.subkey(key)) != nil }
+
+    /// Puts `value` in, in the place of what is there, which is not looked at.
+    ///
+    /// - Throws: ``StorageError/keyTooLong(length:limit:)``, what ``Transaction/join(_:)`` throws.
+    /// - Complexity: O(1) now, O(log n) at the commit.
+    public func updateValue(_ value: Value, forKey key: Key) throws {
+        let subkey = try KeyEncoder.subkey(key)
+        try object.set(subkey, try change(to: value))
+    }
+
+    /// Removes the entry of `key`.
+    ///
+    /// - Returns: whether there was one.
+    /// - Complexity: O(log n).
+    @discardableResult
+    public func removeValue(forKey key: Key) throws -> Bool {
+        let subkey = try KeyEncoder.subkey(key)
+        guard try object.value(subkey) != nil else { return false }
+        try object.set(subkey, .remove)
+        return true
+    }
+
+    /// Removes all entries of a range.
+    ///
+    /// - Returns: how many there were.
+    /// - Complexity: O(entries removed · log n). All of them become part of the transaction, in memory.
+    @discardableResult
+    public func removeAll(in range: (any MapRangeExpression<Key>)? = nil) throws -> Int {
+        var entries = EntryIterator(object, try SubkeyRange(range), reversed: false)
+        var count = 0
+        while let entry = try entries.next() {
+            try object.set(entries.key(entry), .remove)
+            count += 1
+        }
+        return count
+    }
+
+    /// The number of entries.
+    ///
+    /// - Complexity: O(log n), and once O(changes of this transaction · log n).
+    public var count: Int { get throws { try object.count() } }
+
+    /// Whether there is no entry.
+    public var isEmpty: Bool { get throws { try count == 0 } }
+
+    // MARK: Values
+
+    private func change(to value: Value) throws -> MapObject.Change {
+        // A map that is not stored yet may lose its connection again, and with it the numbers of objects.
+        guard object.storedVersion != nil || object.objectStatus == .ghost, let connection = object.connection
+        else { return .keep(value) }
+        var encoder = StateEncoder(connection: connection)
+        encoder.writer.bytes.reserveCapacity(32)
+        try value.encode(to: &encoder)
+        return .put(encoder.writer.bytes)
+    }
+
+    func value(_ change: MapObject.Change) throws -> Value {
+        switch change {
+        case .put(let bytes): return try decode(bytes)
+        case .keep(let value as Value): return value
+        case .keep, .remove:
+            throw DatabaseError.wrongClass(
+                what: "an entry of \(object.objectLabel)", expected: "\(Value.self)", found: "\(change)")
+        }
+    }
+
+    func decode(_ bytes: [UInt8], at position: Int = 0) throws -> Value {
+        guard let connection = object.connection else {
+            throw DatabaseError.connectionClosed(what: object.objectLabel)
+        }
+        return try connection.decode(bytes, at: position, of: object.oid ?? .root) {
+            try Value.decode(from: &$0)
+        }
+    }
+
+    func decodeKey(_ bytes: [UInt8], _ range: Range<Int>) throws -> Key {
+        var decoder = KeyDecoder(bytes, range)
+        do {
+            let key = try Key.decode(from: &decoder)
+            if decoder.isAtEnd { return key }
+            throw KeyDecoder.Malformed(description: "a key of more parts")
+        } catch let error as KeyDecoder.Malformed {
+            throw DatabaseError.unreadable(
+                path: object.connection?.path ?? "", oid: object.oid ?? .root, reason: error.description)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/// The number of an object's entries, as the storage keeps it: a CBOR integer in a record of its own,
+/// written by every commit that changes it, so that counting needs no look at the entries and
+/// transactions that add different entries do not conflict.
+enum EntryCount {
+    static func value(_ count: Int) -> RecordValue {
+        var writer = CBORWriter()
+        writer.integer(max(0, count))
+        return .state(writer.bytes)
+    }
+
+    static func decode(_ value: RecordValue) -> Int? {
+        guard case .state(let bytes) = value else { return nil }
+        var reader = CBORReader(bytes)
+        return try? reader.integer()
+    }
+
+    /// From a stored value.
+    static func decode(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        unsafe RecordValue.state(in: bytes).flatMap { decode(.state($0)) }
+    }
+}
+
+extension Array {
+    /// Sorted, at the cost of one pass if it is so already.
+    func sortedIfNeeded(by areInIncreasingOrder: (Element, Element) -> Bool) -> [Element] {
+        var index = 1
+        while index < count {
+            if areInIncreasingOrder(self[index], self[index - 1]) { return sorted(by: areInIncreasingOrder) }
+            index += 1
+        }
+        return self
+    }
+}
