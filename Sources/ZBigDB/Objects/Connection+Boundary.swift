@@ -85,7 +85,7 @@ extension Connection: Synchronizer {
 
     /// Objects that changed elsewhere become ghosts; those that must be readable
     /// at any time are loaded again at once.
-    private func refreshObjects(_ changes: ChangeSet?) throws {
+    func refreshObjects(_ changes: ChangeSet?) throws {
         let oids = changes.map { $0.objects.filter { $0.value.state }.map(\.key) } ?? instances.oids
         for oid in oids {
             guard let object = known(oid), object.objectStatus == .saved, object.storedVersion != nil else {

@@ -69,7 +69,9 @@ extension Connection: DataManager {
         }
         if request.writes.isEmpty, request.readings.isEmpty, request.blockWrites.isEmpty { return }
         do {
-            commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1)
+            commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1) {
+                resolve($0, $1)
+            }
         } catch var conflict as ConflictError {
             conflict.className = known(conflict.oid)?.recordClassName
             throw conflict
@@ -90,6 +92,8 @@ extension Connection: DataManager {
         }
         // Not every changed object has a new state: the root only changes its entries.
         for object in commit.written { object.storedVersion = commit.committedTID }
+        // What was brought together with others' changes is not what is in memory.
+        for oid in commit.resolved { known(oid)?.objectStatus = .ghost }
         clearTransaction()
     }
 

@@ -8,7 +8,14 @@ internal import VirtMem
 /// one task at a time.
 public final class Connection {
     /// The database it looks at.
-    public let database: Database
+    public var database: Database {
+        guard let heldDatabase else { preconditionFailure("an idle connection is asked for its database") }
+        return heldDatabase
+    }
+    /// The database's file.
+    public let path: String
+    /// Nil while it waits in the database's pool, which must not keep the database open.
+    var heldDatabase: Database?
     /// Hands out the transactions it takes part in.
     public let transactionManager: TransactionManager
     /// Whether it was closed.
@@ -37,6 +44,8 @@ public final class Connection {
     var added: [PersistentObject] = []
     var readings: [OID: TID?] = [:]
     var commit = CommitState()
+    /// Where it stopped looking, while it waits in the pool.
+    var parkedAt: TID?
     /// Why changes of objects could not be registered; the next commit or begin says so.
     var deferredFailure: (any Error)?
 
@@ -47,6 +56,8 @@ public final class Connection {
         var writer: (any BlockWriter)?
         /// Objects whose state is part of the request.
         var written: [PersistentObject] = []
+        /// Objects whose changes were brought together with those of others.
+        var resolved: Set<OID> = []
         var prepared: (any PreparedCommit)?
         var committedTID: TID?
     }
@@ -54,11 +65,14 @@ public final class Connection {
     init(_ database: Database, _ storage: any RecordStorage, _ manager: TransactionManager, number: Int)
         throws
     {
-        self.database = database
+        heldDatabase = database
+        path = database.path
         openStorage = storage
         ahead = AheadWriter(storage)
         self.number = number
         transactionManager = manager
+        instances.limits.objects = database.configuration.cachedObjects
+        instances.limits.bytes = database.configuration.cachedBytes
         box = SnapshotBox(try storage.openSnapshot())
         rootObject = Root(ghost: .root)
         rootObject.connection = self
@@ -73,8 +87,6 @@ public final class Connection {
     public var root: Root { rootObject }
     /// The last transaction it sees.
     public var tid: TID { get throws { try snapshot.tid } }
-    /// The database's file.
-    public var path: String { database.path }
     /// Orders commits of several connections; see ``DataManager/sortKey``.
     public var sortKey: String { "zbigdb:\(path):\(number)" }
 
@@ -116,7 +128,8 @@ public final class Connection {
         endUse()
     }
 
-    private func endUse() {
+    func endUse() {
+        if isClosed { return }
         isClosed = true
         transactionManager.unregister(self)
         for file in openFiles.values { file.closeHandle() }
@@ -125,7 +138,7 @@ public final class Connection {
         box.replace(with: nil)
         ahead.close()
         openStorage = nil
-        database.connectionDidClose()
+        heldDatabase?.connectionDidClose()
     }
 
     /// A number for a new object. They are taken in runs that grow with use.

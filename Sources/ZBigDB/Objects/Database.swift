@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Synchronization
 internal import VirtMem
 
@@ -47,6 +48,14 @@ public final class Database: Sendable {
         /// Whether each block's checksums are checked when it is loaded. Slower;
         /// `verify` checks them in any case.
         public var verifiesOnLoad = false
+        /// Unchanged objects a connection keeps in memory. 10,000.
+        public var cachedObjects = 10_000
+        /// Bytes of stored states that the objects a connection keeps may take. 64 MiB.
+        public var cachedBytes = 64 << 20
+        /// Idle connections kept for `read` and `write`. 7.
+        public var pooledConnections = 7
+        /// How long a connection stays idle before it is closed. Ten minutes.
+        public var pooledConnectionTimeout = Duration.seconds(600)
 
         /// The defaults.
         public init() {}
@@ -67,6 +76,9 @@ public final class Database: Sendable {
     }
 
     private let state: Mutex<State>
+    let pool: ConnectionPool
+    let writeQueue = DispatchQueue(label: "zbigdb.write")
+    let readQueue = DispatchQueue(label: "zbigdb.read", attributes: .concurrent)
 
     /// Opens the database at `path`, or makes it if `create` and it is not there.
     ///
@@ -75,6 +87,9 @@ public final class Database: Sendable {
     public init(_ path: String, create: Bool = false, configuration: Configuration = Configuration()) throws {
         self.path = path
         self.configuration = configuration
+        pool = ConnectionPool(
+            limit: configuration.pooledConnections, timeout: configuration.pooledConnectionTimeout, path: path
+        )
         dirtyBudget = DirtyBudget(bytes: configuration.dirtyBudget)
         var options = Self.options(configuration)
         options.create = create && !configuration.isReadOnly
@@ -104,11 +119,19 @@ public final class Database: Sendable {
         return options
     }
 
+    /// Opens a connection with a transaction manager of its own. It may be moved to another task, with all
+    /// its objects.
+    ///
+    /// - Throws: ``DatabaseError/databaseClosed(path:)``, ``StorageError``.
+    public func connect() throws -> sending Connection {
+        try connect(transactionManager: TransactionManager())
+    }
+
     /// Opens a connection.
     ///
-    /// - Parameter transactionManager: to let several connections change together; nil for one of its own.
+    /// - Parameter transactionManager: to let several connections, also of several databases, change together.
     /// - Throws: ``DatabaseError/databaseClosed(path:)``, ``StorageError``.
-    public func connect(transactionManager: TransactionManager? = nil) throws -> Connection {
+    public func connect(transactionManager: TransactionManager) throws -> Connection {
         let (storage, number) = try state.withLock { state in
             guard let storage = state.storage else { throw DatabaseError.databaseClosed(path: path) }
             state.connections += 1
@@ -116,7 +139,7 @@ public final class Database: Sendable {
             return (storage, state.nextNumber)
         }
         do {
-            return try Connection(self, storage, transactionManager ?? TransactionManager(), number: number)
+            return try Connection(self, storage, transactionManager, number: number)
         } catch {
             connectionDidClose()
             throw error
@@ -127,6 +150,7 @@ public final class Database: Sendable {
     ///
     /// - Throws: ``DatabaseError/connectionsOpen(path:count:)``.
     public func close() throws {
+        pool.drain()
         try state.withLock { state in
             guard state.connections == 0 else {
                 throw DatabaseError.connectionsOpen(path: path, count: state.connections)
@@ -135,6 +159,7 @@ public final class Database: Sendable {
         }
     }
 
+    func connectionDidReturn() { state.withLock { $0.connections += 1 } }
     func connectionDidClose() { state.withLock { $0.connections -= 1 } }
 
     func openStorage() throws -> LMDBStorage {

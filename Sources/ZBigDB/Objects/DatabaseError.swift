@@ -6,6 +6,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
     case connectionClosed(what: String)
     /// The connection cannot be closed while it has changes; commit or abort first.
     case uncommittedChanges(path: String)
+    /// Something was changed in a transaction that only reads; the change was dropped.
+    case changedWhileReading(path: String)
     /// The database cannot be closed while connections are open.
     case connectionsOpen(path: String, count: Int)
     /// No object has this number in this snapshot.
@@ -33,6 +35,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
         case .connectionClosed(let what): return "\(what): its connection is closed"
         case .uncommittedChanges(let path):
             return "\(path): the connection has changes; commit or abort them before closing it"
+        case .changedWhileReading(let path):
+            return "\(path): something was changed while reading, and dropped; use write for changes"
         case .connectionsOpen(let path, let count):
             return "\(path): \(count) connection(s) are open; close them first"
         case .missingObject(let path, let oid): return "\(path): there is no object \(oid)"

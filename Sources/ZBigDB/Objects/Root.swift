@@ -110,6 +110,12 @@ public final class Root: PersistentObject {
         }
     }
 
+    /// The changes of this transaction, for savepoints.
+    var changes: [[UInt8]: PersistentObject?] {
+        get { pending }
+        set { pending = newValue }
+    }
+
     override func didRevert() { pending = [:] }
 
     /// What was pending is stored.

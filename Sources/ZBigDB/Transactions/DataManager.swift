@@ -26,6 +26,14 @@ public protocol DataManager: AnyObject {
     func tpcFinish(_ transaction: Transaction) throws
     /// Takes back everything since ``tpcBegin(_:)``; also called if that never came.
     func tpcAbort(_ transaction: Transaction) throws
+
+    /// Whether the transaction may succeed if it is tried again after `error`. No, unless implemented.
+    func shouldRetry(_ error: any Error) -> Bool
+}
+
+extension DataManager {
+    /// No.
+    public func shouldRetry(_ error: any Error) -> Bool { false }
 }
 
 /// Hears of the boundaries of transactions. Held weakly; the order is unspecified.

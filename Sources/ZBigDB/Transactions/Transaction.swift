@@ -40,6 +40,8 @@ public final class Transaction {
     private var afterCommitHooks: [(Bool) throws -> Void] = []
     private var beforeAbortHooks: [() throws -> Void] = []
     private var afterAbortHooks: [() throws -> Void] = []
+    var savepoints: [WeakSavepoint] = []
+    private var scratch: [ObjectIdentifier: (owner: AnyObject, data: Any)] = [:]
 
     init(_ manager: TransactionManager) { self.manager = manager }
 
@@ -102,6 +104,7 @@ public final class Transaction {
         try runBeforeCommitHooks()
         try manager?.synchronize { try $0.beforeCompletion(self) }
 
+        invalidateSavepoints(after: nil)
         status = .committing
         var problem: (any Error)?
         do {
@@ -169,6 +172,7 @@ public final class Transaction {
         case .active, .doomed, .commitFailed: break
         default: throw TransactionError.wrongState(action: "abort", status: status)
         }
+        invalidateSavepoints(after: nil)
         var problem: (any Error)?
         func attempt(_ body: () throws -> Void) {
             do { try body() } catch { problem = problem ?? error }
@@ -182,6 +186,48 @@ public final class Transaction {
         for hook in afterAbortHooks { attempt(hook) }
         release()
         if let problem { throw problem }
+    }
+
+    // MARK: Savepoints and attempts
+
+    /// - Throws: ``TransactionError`` unless changes are possible.
+    func requireOpen(_ action: String) throws {
+        switch status {
+        case .active, .doomed: return
+        case .commitFailed: throw priorFailure()
+        default: throw TransactionError.wrongState(action: action, status: status)
+        }
+    }
+
+    /// Something went wrong half-way: only an abort is possible now.
+    func fail(_ error: any Error) {
+        invalidateSavepoints(after: nil)
+        status = .commitFailed
+        failure = error
+        for participant in participants { logged("abort") { try participant.abort(self) } }
+    }
+
+    func leave(_ participant: any DataManager) { participants.removeAll { $0 === participant } }
+
+    /// - Parameter savepoint: the one that stays valid with those before it; nil for none.
+    func invalidateSavepoints(after savepoint: Savepoint?) {
+        let kept =
+            savepoints.firstIndex { $0.savepoint === savepoint && savepoint != nil }.map { $0 + 1 } ?? 0
+        for later in savepoints[kept...] { later.savepoint?.invalidate() }
+        savepoints.removeSubrange(kept...)
+    }
+
+    /// Whether trying again may help.
+    func isRetryable(_ error: any Error) -> Bool {
+        error is ConflictError || participants.contains { $0.shouldRetry(error) }
+    }
+
+    /// Data that `owner` keeps with the transaction until its end (behaviour G29).
+    public func data(for owner: AnyObject) -> Any? { scratch[ObjectIdentifier(owner)]?.data }
+
+    /// Keeps `data` with the transaction until its end.
+    public func setData(_ data: Any, for owner: AnyObject) {
+        scratch[ObjectIdentifier(owner)] = (owner, data)
     }
 
     // MARK: Hooks
@@ -206,6 +252,7 @@ public final class Transaction {
 
     private func release() {
         participants = []
+        scratch = [:]
         beforeCommitHooks = []
         afterCommitHooks = []
         beforeAbortHooks = []

@@ -10,6 +10,12 @@ public enum TransactionError: Error, CustomStringConvertible {
     case noTransaction
     /// In explicit mode a transaction is active already.
     case alreadyBegun
+    /// A participant has no savepoints, or none in its present state.
+    case noSavepoints(participant: String)
+    /// The savepoint's transaction has ended, or went back to a point before it.
+    case invalidSavepoint
+    /// A piece of work must be attempted at least once.
+    case noAttempts
 
     /// A sentence for people.
     public var description: String {
@@ -19,6 +25,12 @@ public enum TransactionError: Error, CustomStringConvertible {
         case .doomed: return "this transaction was doomed; it can only be aborted"
         case .wrongState(let action, let status): return "cannot \(action) a transaction that is \(status)"
         case .noTransaction: return "no transaction has begun; call begin first"
+        case .noSavepoints(let participant):
+            return "the participant \(participant) cannot make a savepoint now; commit or abort instead"
+        case .invalidSavepoint:
+            return
+                "the savepoint is no longer valid: its transaction has ended, or went back to a point before it"
+        case .noAttempts: return "no attempt is allowed; at least one is needed"
         case .alreadyBegun: return "a transaction is active; commit or abort it before beginning another"
         }
     }
