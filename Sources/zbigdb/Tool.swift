@@ -17,8 +17,8 @@ struct Tool: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             CreateCommand.self, ImportCommand.self, ExportCommand.self, ListCommand.self, InfoCommand.self,
-            GetCommand.self, SetCommand.self, StatsCommand.self, LogCommand.self, VerifyCommand.self,
-            CompactCommand.self,
+            GetCommand.self, SetCommand.self, DumpCommand.self, RemoveCommand.self, StatsCommand.self,
+            LogCommand.self, VerifyCommand.self, CompactCommand.self,
             DemoCommand.self, DemoObserverCommand.self,
         ])
 

@@ -94,6 +94,21 @@ final class RawLMDB {
         change(target)
     }
 
+    /// Calls `body` with every key and value, in the order of keys.
+    func forEach(_ txn: OpaquePointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void)
+        throws
+    {
+        var cursor: OpaquePointer?
+        try Self.check(mdb_cursor_open(txn, dbi, &cursor))
+        defer { mdb_cursor_close(cursor) }
+        var (key, value) = (MDB_val(), MDB_val())
+        while mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0 {
+            body(
+                UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size),
+                UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size))
+        }
+    }
+
     /// How many values there are.
     func count(_ txn: OpaquePointer) throws -> Int {
         var status = MDB_stat()

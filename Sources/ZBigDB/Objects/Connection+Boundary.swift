@@ -6,6 +6,13 @@ internal import VirtMem
 extension Connection: Synchronizer {
     /// Array memory may have been changed without a call: joins late if so.
     public func beforeCompletion(_ transaction: Transaction) throws {
+        try joinForArrays(transaction)
+    }
+
+    /// The same for a savepoint.
+    public func beforeSavepoint(_ transaction: Transaction) throws { try joinForArrays(transaction) }
+
+    private func joinForArrays(_ transaction: Transaction) throws {
         guard !commit.isJoined, openFiles.values.contains(where: \.isDirty) else { return }
         // After a failed commit joining is refused; the abort discards all the same.
         if transaction.status == .commitFailed { return }

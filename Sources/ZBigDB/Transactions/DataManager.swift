@@ -44,6 +44,8 @@ public protocol Synchronizer: AnyObject {
     func afterCompletion(_ transaction: Transaction) throws
     /// A transaction has begun.
     func newTransaction(_ transaction: Transaction) throws
+    /// A savepoint is about to be made or used: the last moment to join for changes made without a call.
+    func beforeSavepoint(_ transaction: Transaction) throws
 }
 
 extension Synchronizer {
@@ -53,4 +55,6 @@ extension Synchronizer {
     public func afterCompletion(_ transaction: Transaction) throws {}
     /// Does nothing.
     public func newTransaction(_ transaction: Transaction) throws {}
+    /// Does nothing.
+    public func beforeSavepoint(_ transaction: Transaction) throws {}
 }

@@ -63,6 +63,7 @@ extension Transaction {
     public func savepoint(optimistic: Bool = false) throws -> Savepoint {
         try requireOpen("make a savepoint of")
         do {
+            try synchronizeForSavepoint()
             let savepoint = try Savepoint(self, isOptimistic: optimistic)
             savepoints.append(WeakSavepoint(savepoint: savepoint))
             return savepoint
@@ -76,6 +77,7 @@ extension Transaction {
         try requireOpen("go back in")
         invalidateSavepoints(after: savepoint)
         do {
+            try synchronizeForSavepoint()
             for participant in participants where !savepoint.includes(participant) {
                 try participant.abort(self)
                 leave(participant)

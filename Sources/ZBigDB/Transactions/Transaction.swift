@@ -207,6 +207,8 @@ public final class Transaction {
         for participant in participants { logged("abort") { try participant.abort(self) } }
     }
 
+    func synchronizeForSavepoint() throws { try manager?.synchronize { try $0.beforeSavepoint(self) } }
+
     func leave(_ participant: any DataManager) { participants.removeAll { $0 === participant } }
 
     /// - Parameter savepoint: the one that stays valid with those before it; nil for none.

@@ -5,7 +5,8 @@ import ZBigDB
 struct GetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get",
-        abstract: "Print an array or a slice of it, as NumPy does.",
+        abstract:
+            "Print an array or a slice of it, as NumPy does; an object or one of its properties; a map or one entry.",
         discussion: """
             Above 1000 items only the first and last of each axis are printed, and read. With --json all \
             items are printed as nested lists: records as objects by field name, byte strings as text with \
@@ -16,10 +17,10 @@ struct GetCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
     var database: PlainText
 
-    @Argument(help: "The array's name.")
+    @Argument(help: "The name of the array, object or map.")
     var name: PlainText
 
-    @Argument(help: "What to print, such as '0:10, ::-1'; everything if left out.")
+    @Argument(help: "What to print, such as '0:10, ::-1', a property or a key; everything if left out.")
     var slice: PlainText?
 
     @Option(help: "Print only this field of records.")
@@ -31,8 +32,13 @@ struct GetCommand: ParsableCommand {
     func run() throws {
         Interruption.watch()
         try Session.read(database) { _, connection in
-            let part = try connection.root.array(name.text).part(slice?.text, field: field?.text)
             var output = StandardOutput()
+            if let object = try connection.root.object(name.text), !(object is BigArray), let oid = object.oid
+            {
+                try print(oid, connection, to: &output)
+                return try output.flush()
+            }
+            let part = try connection.root.array(name.text).part(slice?.text, field: field?.text)
             if json {
                 try JSONItems.write(part, to: &output)
                 output.line()
@@ -41,6 +47,37 @@ struct GetCommand: ParsableCommand {
             }
             try output.flush()
         }
+    }
+}
+
+extension GetCommand {
+    /// An object, or what the slice names of it.
+    private func print(_ oid: OID, _ connection: Connection, to output: inout StandardOutput) throws {
+        guard let slice else {
+            let printer = ObjectPrinter(connection: connection)
+            if json {
+                output.line(try printer.json(oid).prettyText)
+            } else {
+                for line in try printer.lines(oid) { output.line(line) }
+            }
+            return
+        }
+        let value = try connection.storedPart(slice.text, of: oid)
+        output.line(json ? value.json.prettyText : value.plain)
+    }
+}
+
+extension Connection {
+    /// A property of an object, or an entry of a map.
+    func storedPart(_ name: String, of oid: OID) throws -> StoredValue {
+        let object = try storedObject(oid)
+        if case .map(let fields) = object.state, let field = fields.first(where: { $0.key == .text(name) }) {
+            return field.value
+        }
+        guard let value = try storedEntry(StoredValue(typed: name), of: oid) else {
+            throw ToolError.noPart(name: name, className: object.className)
+        }
+        return value
     }
 }
 

@@ -5,7 +5,8 @@ import ZBigDB
 struct SetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set",
-        abstract: "Change items of an array, in one transaction; prints its number.",
+        abstract:
+            "Change items of an array, a property or an entry of a map, in one transaction; prints its number.",
         discussion: """
             VALUE is a number, true or false, text, or nested lists of those as JSON, which are broadcast to \
             the slice by NumPy's rules. Records are JSON objects by field name; --field changes one field \
@@ -15,10 +16,10 @@ struct SetCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
     var database: PlainText
 
-    @Argument(help: "The array's name.")
+    @Argument(help: "The name of the array, object or map.")
     var name: PlainText
 
-    @Argument(help: "What to change, such as '3, 0' or '...' for everything.")
+    @Argument(help: "What to change, such as '3, 0' or '...' for everything, a property or a key.")
     var slice: PlainText
 
     @Argument(help: "What to store, such as 1.5, true, '[1, 2, 3]'.")
@@ -36,6 +37,16 @@ struct SetCommand: ParsableCommand {
     func run() throws {
         Interruption.watch()
         let (tid, count) = try Session.write(database) { connection in
+            if let object = try connection.root.object(name.text), !(object is BigArray), let oid = object.oid
+            {
+                let value = StoredValue(typed: value.text)
+                if try connection.storedObject(oid).className == MapObject.className {
+                    try connection.setStoredEntry(value, for: StoredValue(typed: slice.text), of: oid)
+                } else {
+                    try connection.setStored(value, for: slice.text, of: oid)
+                }
+                return (try connection.commitAsUser(note: note?.text ?? "set \(name.text) \(slice.text)"), 1)
+            }
             let part = try connection.root.array(name.text).part(slice.text, field: field?.text)
             let items = try ElementEncoder.encode(
                 try ElementEncoder.parse(value.text, for: part.dtype), as: part.dtype)

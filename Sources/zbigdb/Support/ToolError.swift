@@ -13,6 +13,8 @@ enum ToolError: Error, CustomStringConvertible {
     case notNumeric(name: String, dtype: DType)
     /// A value cannot be stored as an item.
     case invalidValue(String, reason: String)
+    /// The object has no such property or entry.
+    case noPart(name: String, className: String)
     /// Text is no JSON.
     case invalidJSON(position: Int, reason: String)
     /// The files of the demo are not there.
@@ -39,6 +41,8 @@ enum ToolError: Error, CustomStringConvertible {
             "\"\(name)\" holds items of type \(dtype), which are no numbers"
         case .invalidValue(let text, let reason):
             "the value \(text) cannot be stored: \(reason)"
+        case .noPart(let name, let className):
+            "the \(className) has no \"\(name)\"; see what it has with: get DB NAME"
         case .invalidJSON(let position, let reason):
             "the value cannot be read at position \(position): \(reason)"
         case .missingData(let searched):

@@ -10,22 +10,28 @@ import Testing
         try String(contentsOf: Self.package.appendingPathComponent(path), encoding: .utf8)
     }
 
-    @Test("the README shows the program that is built")
-    func same() throws {
-        let program = try text("Snippets/QuickStart.swift")
+    @Test("the README shows the programs that are built", arguments: ["QuickStart", "Objects"])
+    func same(_ name: String) throws {
+        let program = try text("Snippets/\(name).swift")
         let readme = try text("README.md")
-        let start = try #require(readme.range(of: "```swift\nimport ZBigDB\n"))
+        let start = try #require(
+            readme.range(
+                of:
+                    "<!-- Snippets/\(name).swift; a test keeps the two the same -->\n```swift\nimport ZBigDB\n"
+            ))
         let end = try #require(readme.range(of: "\n```", range: start.upperBound..<readme.endIndex))
-        let shown = readme[start.lowerBound..<end.lowerBound].dropFirst("```swift\n".count)
+        let shown = readme[start.upperBound..<end.lowerBound]
         let body = try #require(program.range(of: "import ZBigDB\n"))
-        #expect(String(shown) + "\n" == String(program[body.lowerBound...]))
+        #expect(String(shown) + "\n" == String(program[body.upperBound...]))
     }
 
-    @Test("it prints what its comments say")
-    func run() throws {
+    @Test(
+        "they print what their comments say",
+        arguments: zip(["QuickStart", "Objects"], ["21.75 20.5\n21.75\n", "100 [\"ann\"]\n"]))
+    func run(_ name: String, _ expected: String) throws {
         let folder = try TemporaryFolder()
         let process = Process()
-        process.executableURL = try ToolRunner.tool("QuickStart")
+        process.executableURL = try ToolRunner.tool(name)
         process.arguments = [folder.file()]
         let output = Pipe()
         process.standardOutput = output
@@ -33,6 +39,6 @@ import Testing
         let data = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
-        #expect(String(decoding: data, as: UTF8.self) == "21.75 20.5\n21.75\n")
+        #expect(String(decoding: data, as: UTF8.self) == expected)
     }
 }
