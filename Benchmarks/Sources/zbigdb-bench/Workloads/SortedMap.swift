@@ -8,7 +8,7 @@ import ZBigDB
 enum SortedMap {
     private static let count = 1_000_000
     private static let commits = 10
-    private static let lookUps = 100_000
+    private static let lookUpCount = 100_000
 
     static func measure(_ system: String, _ setup: Setup) throws -> [Measurement] {
         let path = setup.folder + "/map-" + system
@@ -23,7 +23,7 @@ enum SortedMap {
             guard found.entries == count else {
                 throw BenchError("\(found.entries) entries instead of \(count)")
             }
-            return [result("get", lookUps, found.lookUps), result("scan", count, found.scan)]
+            return [result("get", lookUpCount, found.lookUps), result("scan", count, found.scan)]
         }
         removeFile(path)
         return [result("insert", count, try system == "zbigdb" ? fillMap(path) : fillValues(path))]
@@ -60,7 +60,7 @@ enum SortedMap {
         var state = RandomRead.seed
         var sum = 0
         let (_, lookUps) = try timed {
-            for _ in 0..<lookUps { sum &+= try map[Int(kernels_next(&state) % UInt64(count))] ?? 0 }
+            for _ in 0..<lookUpCount { sum &+= try map[Int(kernels_next(&state) % UInt64(count))] ?? 0 }
         }
         var entries = 0
         let (_, scan) = try timed {
@@ -95,7 +95,7 @@ enum SortedMap {
         var entries = 0
         let (_, lookUps) = try timed {
             try lmdb.transaction(write: false) { txn in
-                for _ in 0..<lookUps {
+                for _ in 0..<lookUpCount {
                     sum &+= try lmdb.get(txn, Int(kernels_next(&state) % UInt64(count))).loadUnaligned(
                         as: Int.self)
                 }
