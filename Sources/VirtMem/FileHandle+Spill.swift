@@ -13,6 +13,19 @@ extension FileHandle {
         try engine.refuseInChild(name)
         try engine.spillAll(id, name)
     }
+
+    /// Ends spilling until the changes are marked stored or discarded: what is changed now
+    /// goes to the writeouts to come. Waits for the end of a spill under way.
+    ///
+    /// Where several handles are written out together, call it for all of them first: from then on
+    /// what the backends hand over does not change behind the client's back.
+    public func endSpilling() throws(VirtMemError) {
+        try engine.refuseInChild(name)
+        try engine.lockedBetweenSpills(id, name, to: "end spilling") { state, handle throws(VirtMemError) in
+            try state.refuseDuringWriteout(handle, "end spilling")
+            handle.hasStored = true
+        }
+    }
 }
 
 extension Engine {

@@ -16,7 +16,7 @@ final class HandleState {
     var writable: Set<Int> = []
     let budget: BudgetState
     var isWritingOut = false
-    /// A STORE went well since the last mark or discard.
+    /// A STORE began, or spilling was ended, since the last mark or discard.
     var hasStored = false
     /// Loads under way, also of blocks invalidated since.
     var activeLoads = 0

@@ -35,7 +35,9 @@ final class ArrayBackend: BigFile {
         let baseRecipe: BlockRecipe
         var patch: BlockPatch
         /// Whether it can be loaded from there.
-        var isReadable: Bool
+        var isReadable = false
+        /// Whether memory may show what was stored of it ahead, under later changes too.
+        var isShown: Bool
 
         var recipe: BlockRecipe { baseRecipe.applying(patch, isExact: false) }
     }
@@ -158,6 +160,7 @@ final class ArrayBackend: BigFile {
             for (number, block) in stored {
                 state.stored[number] = block
                 state.stored[number]?.isReadable = true
+                state.stored[number]?.isShown = true
             }
         }
     }
@@ -207,7 +210,8 @@ final class ArrayBackend: BigFile {
         }
         if let earlier = before?.patch { patch = earlier.followed(by: patch) }
         return Stored(
-            base: before?.base ?? record?.tid, baseRecipe: baseRecipe, patch: patch, isReadable: false)
+            base: before?.base ?? record?.tid, baseRecipe: baseRecipe, patch: patch,
+            isShown: before?.isShown ?? false)
     }
 
     private static func takeExtent(_ blk: Int, _ state: inout State) -> Range<Int>? {
@@ -268,7 +272,7 @@ final class ArrayBackend: BigFile {
     /// snapshot does not have: those it dropped, from one on, and those it stored ahead.
     func end() -> (dropped: Int?, ahead: [Int]) {
         state.withLock { state in
-            let ahead = state.stored.filter(\.value.isReadable).map(\.key)
+            let ahead = state.stored.filter(\.value.isShown).map(\.key)
             let dropped = state.droppedFrom
             let spread = state.spread
             state = State()

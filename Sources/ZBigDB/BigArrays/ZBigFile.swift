@@ -109,11 +109,16 @@ public final class ZBigFile: PersistentObject {
                 _ = unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
             }
         }
-        backend?.drop(from: firstWhole, cutting: byte / blockSize)
+        // In this order: another thread may store dirty blocks ahead, and those would count
+        // as written after the cut.
         try handle.invalidate(from: firstWhole)
+        backend?.drop(from: firstWhole, cutting: byte / blockSize)
     }
 
     // MARK: The commit
+
+    /// Nothing is stored ahead of the commit any more, by no thread.
+    func endSpilling() throws { try handle?.endSpilling() }
 
     func writeOut(_ writer: any BlockWriter) throws {
         backend?.begin(writer)

@@ -27,6 +27,9 @@ extension Connection: DataManager {
     /// - Throws: `VirtMemError.storeFailed`, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
         if let deferredFailure { throw deferredFailure }
+        // First for all files: any thread may store their blocks ahead, and would do it with a
+        // writer that this commit does not know.
+        for file in openFiles.values { try file.endSpilling() }
         let writer = try ahead.take() ?? storage.makeBlockWriter(isAhead: false)
         commit.writer = writer
         for file in openFiles.values.sorted(by: { ($0.oid ?? .root) < ($1.oid ?? .root) }) {

@@ -136,6 +136,8 @@ public final class Connection {
         openFiles = [:]
         instances.forgetRecent()
         box.replace(with: nil)
+        // Of a connection that was let go of in the middle of a transaction.
+        ahead.take()?.discard()
         ahead.close()
         openStorage = nil
         heldDatabase?.connectionDidClose()

@@ -121,6 +121,7 @@ final class LMDBBlockWriter: BlockWriter {
             storage.garbage.withLock { $0 += ids }
             state = State()
         }
+        storage.makeRoomOfGarbage()
     }
 
     private func moveKept(_ state: inout State) throws(StorageError) {
@@ -266,6 +267,12 @@ extension LMDBEnvironment {
         case .failed(let error): return error
         case .mapFull: return .full(path: path, limit: options.maximumSize ?? mapSize)
         }
+    }
+
+    /// Whether what it may grow to is used up, but for little.
+    var isNearlyFull: Bool {
+        guard let limit = options.maximumSize, mapSize >= limit else { return false }
+        return extent().used + (16 << 20) > limit
     }
 
     /// Grows the map, as far as allowed, until `bytes` more surely fit.

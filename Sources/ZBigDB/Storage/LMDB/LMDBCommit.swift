@@ -34,7 +34,12 @@ extension LMDBStorage {
             let write = try LMDBWrite(environment)
             do {
                 let prepared = try prepare(request, contents, write, isSole: isSole, resolve)
-                if !isSole { writer.handOver() }
+                if prepared is CheckedCommit {
+                    // It changes nothing, so nobody needs what was stored for it.
+                    writer.discard()
+                } else if !isSole {
+                    writer.handOver()
+                }
                 CommitProbe.reach(.voted)
                 return prepared
             } catch {
@@ -265,7 +270,7 @@ extension LMDBStorage {
     func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws -> [BlockID] {
         guard let owner else { throw StorageError.readOnly(path: path) }
         for id in written { try unsafe transaction.delete(format.pending, owner.key(id)) }
-        let abandoned = garbage.withLock { Array($0.prefix(1024)) }
+        let abandoned = garbage.withLock { Array($0.prefix(mostDroppedAtOnce)) }
         try unsafe dropGarbage(transaction, abandoned)
         return abandoned
     }

@@ -172,8 +172,8 @@ final class LMDBStorage: RecordStorage {
             return found
         }
         // In pieces, so that no transaction grows with what was left behind.
-        for start in stride(from: 0, to: dead.count, by: 4096) {
-            let piece = dead[start..<min(start + 4096, dead.count)]
+        for start in stride(from: 0, to: dead.count, by: mostDroppedAtOnce) {
+            let piece = dead[start..<min(start + mostDroppedAtOnce, dead.count)]
             unsafe try environment.write { transaction throws(WriteFailure) in
                 for (key, block) in piece {
                     try unsafe drop(block, transaction)
@@ -193,10 +193,23 @@ final class LMDBStorage: RecordStorage {
 
     private func dropGarbage() throws(StorageError) {
         let ids = garbage.withLock { $0 }
-        if ids.isEmpty { return }
-        unsafe try environment.write { transaction throws(WriteFailure) in
-            try unsafe dropGarbage(transaction, ids)
+        for start in stride(from: 0, to: ids.count, by: mostDroppedAtOnce) {
+            let piece = Array(ids[start..<min(start + mostDroppedAtOnce, ids.count)])
+            unsafe try environment.write { transaction throws(WriteFailure) in
+                try unsafe dropGarbage(transaction, piece)
+            }
+            forgetGarbage(piece)
         }
+    }
+
+    /// How many block records one transaction removes: LMDB's list of what they free takes room
+    /// itself, which a full file does not have.
+    var mostDroppedAtOnce: Int { environment.isNearlyFull ? 32 : 1024 }
+
+    /// Drops abandoned blocks at once if others may need their room. What waits for a commit would wait
+    /// for one that finds no room.
+    func makeRoomOfGarbage() {
+        if environment.isNearlyFull { try? dropGarbage() }
     }
 }
 
