@@ -250,6 +250,33 @@ final class ArrayBackend: BigFile {
         }
     }
 
+    /// The pages of neighbouring blocks that elements it changed reach into.
+    func blockEdges() throws -> [BlockEdge] {
+        let pageCount = blockSize / systemPageSize
+        let (stored, dropped, spread) = state.withLock { ($0.stored, $0.droppedFrom ?? .max, $0.spread) }
+        if spread == 0 { return [] }
+        var pages: [Int: PageSet] = [:]
+        for (number, block) in stored {
+            let own = (number * pageCount)..<((number + 1) * pageCount)
+            for run in block.patch.changed.runs {
+                let start = own.lowerBound + run.lowerBound
+                let reached = max(0, start - spread)..<(start + run.count + spread)
+                for page in reached where !own.contains(page) {
+                    pages[page / pageCount, default: PageSet(pageCount: pageCount)].insert(page % pageCount)
+                }
+            }
+        }
+        let snapshot = try box.current(for: description)
+        // Who cuts blocks off must have seen all of them (see cutOffs), so their pages need no check.
+        return try pages.filter { $0.key < dropped }.map { number, pages in
+            let key = RecordKey(oid, block: number)
+            let record = stored[number] == nil ? try snapshot.record(key) : nil
+            return BlockEdge(
+                key: key, base: stored[number]?.base ?? record?.tid,
+                baseRecipe: stored[number]?.baseRecipe ?? record?.value.recipe ?? BlockRecipe(), pages: pages)
+        }
+    }
+
     /// The records of dropped blocks that were not written again.
     func drops() throws -> [RecordWrite] {
         let (dropped, stored) = state.withLock { ($0.droppedFrom, Set($0.stored.keys)) }

@@ -51,6 +51,7 @@ public final class ZBigFile: PersistentObject {
     /// - Throws: `VirtMemError.outOfReservation` if it is open with
     ///   less, ``DatabaseError/notAdded(name:)``.
     func memory(reaching bytes: Int, itemSize: Int = 1) throws -> FileHandle {
+        backend?.note(itemSize: itemSize)
         if let handle {
             if bytes <= handle.reservedBytes { return handle }
             // Larger than foreseen: as long as nobody points into it, it can move.
@@ -134,6 +135,7 @@ public final class ZBigFile: PersistentObject {
         guard let backend else { return }
         builder.writes += try backend.drops()
         builder.blockWrites += backend.blockWrites()
+        builder.blockEdges += try backend.blockEdges()
     }
 
     /// What was stored is committed. Cannot fail.

@@ -62,7 +62,8 @@ extension Connection: DataManager {
             id: transaction.id, user: transaction.user, note: transaction.note,
             metadata: transaction.metadata,
             writes: builder.writes, blockWrites: builder.blockWrites,
-            readings: relied, cutOffs: cutOffs, snapshot: try snapshot, blocks: writer)
+            blockEdges: builder.blockEdges, readings: relied, cutOffs: cutOffs, snapshot: try snapshot,
+            blocks: writer)
     }
 
     /// Says yes, or throws ``ConflictError`` or ``StorageError``.

@@ -42,6 +42,20 @@ struct BlockMerge {
     }
 }
 
+extension BlockEdge {
+    /// Refuses if somebody changed the pages.
+    ///
+    /// - Throws: ``ConflictError``.
+    func check(_ current: BlockRecipe, _ currentTID: TID?) throws(ConflictError) {
+        if currentTID == base { return }
+        let theirs = current.differences(from: baseRecipe, pageCount: pages.pageCount)
+        guard theirs.isDisjoint(with: pages) else {
+            throw ConflictError(
+                oid: key.oid, className: nil, part: key.part, base: base, current: currentTID)
+        }
+    }
+}
+
 extension BlockPatch {
     /// The block records it names.
     var blocks: Set<BlockID> { Set(parts.map(\.block)) }

@@ -108,6 +108,8 @@ struct CommitRequest: Sendable {
     let writes: [RecordWrite]
     /// Blocks whose bytes `blocks` has.
     var blockWrites: [BlockWrite] = []
+    /// What others must have left alone beside those blocks.
+    var blockEdges: [BlockEdge] = []
     /// Records that must still be at the version read (H12).
     let readings: [(key: RecordKey, base: TID?)]
     var cutOffs: [CutOff] = []
@@ -171,6 +173,16 @@ struct BlockWrite: Sendable {
     /// How many pages next to a changed one may hold parts of the same element: changes this
     /// close to each other conflict.
     let spread: Int
+}
+
+/// Pages of a block that must be as a transaction saw them, because elements it changed in a
+/// neighbouring block reach into them.
+struct BlockEdge: Sendable {
+    let key: RecordKey
+    /// The version the transaction saw; nil if there was none.
+    let base: TID?
+    let baseRecipe: BlockRecipe
+    let pages: PageSet
 }
 
 /// What became of a transaction.

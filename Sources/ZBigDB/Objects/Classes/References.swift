@@ -35,6 +35,7 @@ struct CommitBuilder {
     let connection: Connection
     var writes: [RecordWrite] = []
     var blockWrites: [BlockWrite] = []
+    var blockEdges: [BlockEdge] = []
     /// The objects whose own state is among the writes.
     var written: [PersistentObject] = []
     private var encoder: StateEncoder

@@ -132,6 +132,10 @@ extension LMDBStorage {
                         key: write.key, value: new.parts.isEmpty ? nil : .block(new),
                         base: unsafe current?.tid))
             }
+            for edge in request.blockEdges {
+                let current = unsafe try newest(edge.key, cursor)
+                try edge.check(unsafe recipe(current, edge.key), unsafe current?.tid)
+            }
         }
         try unsafe settle(contents, ids.values, uses: uses, transaction)
         return Stage(
@@ -151,7 +155,8 @@ extension LMDBStorage {
     private func refuseInDoubt(_ request: CommitRequest, _ transaction: LMDBTransaction) throws {
         if try unsafe transaction.statistics(format.prepared).entries == 0 { return }
         let keys = Set(
-            request.writes.map(\.key) + request.blockWrites.map(\.key) + request.readings.map(\.key))
+            request.writes.map(\.key) + request.blockWrites.map(\.key) + request.blockEdges.map(\.key)
+                + request.readings.map(\.key))
         let cursor = try unsafe transaction.cursor(format.prepared)
         var entry = unsafe try cursor.first()
         while let at = unsafe entry {
