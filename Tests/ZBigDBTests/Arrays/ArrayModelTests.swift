@@ -1,10 +1,20 @@
 import Testing
+import VirtMem
 
 @testable import ZBigDB
 
 @Suite("Arrays against a model")
 struct ArrayModelTests {
     private static let block = 4 * 4096
+
+    enum Variant: String, CaseIterable, Sendable {
+        /// Changes stay in memory until they are committed.
+        case plain
+        /// Memory for two changed blocks: the others are stored ahead all the time.
+        case tinyBudget
+        /// The same, and old versions are kept.
+        case history
+    }
 
     /// A connection's array and what it should contain.
     private struct Side {
@@ -16,10 +26,13 @@ struct ArrayModelTests {
         var isChanged = false
     }
 
-    private func configuration(_ mode: LoadMode) -> Database.Configuration {
+    private func configuration(_ mode: LoadMode, _ variant: Variant) -> Database.Configuration {
         var configuration = mode.configuration
         configuration.blockSize = Self.block
         configuration.mapSize = 1 << 20
+        configuration.durability = .none
+        if variant != .plain { configuration.dirtyBudget = 2 * Self.block }
+        configuration.keepsHistory = variant == .history
         return configuration
     }
 
@@ -43,11 +56,11 @@ struct ArrayModelTests {
     }
 
     @Test(
-        "random operations of two connections agree with arrays in memory", arguments: LoadMode.allCases,
-        0..<2)
-    func operations(_ mode: LoadMode, _ series: Int) throws {
-        var random = ArrayRandom("ArrayModelTests.operations \(mode) \(series)")
-        let temporary = try TemporaryDatabase(configuration(mode))
+        "random operations of two connections, seen by a third, agree with arrays in memory",
+        arguments: LoadMode.allCases, Variant.allCases)
+    func operations(_ mode: LoadMode, _ variant: Variant) throws {
+        var random = ArrayRandom("ArrayModelTests.operations \(mode) \(variant)")
+        let temporary = try TemporaryDatabase(configuration(mode, variant))
         var database = temporary.database
         do {
             let connection = try database.connect()
@@ -56,8 +69,9 @@ struct ArrayModelTests {
             try connection.close()
         }
         var committed = [UInt8](repeating: 0, count: 3 * Self.block)
-        var sides = try (0..<2).map { _ in try side(database, committed) }
-        var (commits, conflicts) = (0, 0)
+        // The last one only reads, and moves to newer snapshots now and then.
+        var sides = try (0..<3).map { _ in try side(database, committed) }
+        var (commits, conflicts, spilled) = (0, 0, 0)
 
         func check(_ index: Int) throws {
             let (array, expected) = (sides[index].array, sides[index].now)
@@ -68,7 +82,7 @@ struct ArrayModelTests {
             try #require(isSame)
         }
 
-        for step in 0..<1000 {
+        for step in 0..<700 {
             let index = Int.random(in: 0..<2, using: &random)
             let array = sides[index].array
             let count = sides[index].now.count
@@ -79,8 +93,9 @@ struct ArrayModelTests {
                     Int.random(in: 1...(random.chance(20) ? 3 * Self.block : 50), using: &random),
                     count - start)
                 let byte = UInt8.random(in: 0...(random.chance(30) ? 0 : 3), using: &random)
-                try array.fill([.range(start: start, stop: start + length, step: 1)], with: byte)
-                for at in start..<(start + length) { sides[index].now[at] = byte }
+                let step = random.chance(80) ? 1 : Int.random(in: 2...5000, using: &random)
+                try array.fill([.range(start: start, stop: start + length, step: step)], with: byte)
+                for at in stride(from: start, to: start + length, by: step) { sides[index].now[at] = byte }
                 sides[index].isChanged = true
             case 45..<53:
                 let size = Int.random(in: 0...(6 * Self.block), using: &random)
@@ -117,32 +132,45 @@ struct ArrayModelTests {
                 sides[index].base = committed
                 sides[index].isChanged = false
                 try check(index)
+                // Whatever was committed, and whatever is stored ahead, is not seen before a boundary.
+                try check(2)
             case 88..<94:
                 try sides[index].connection.abort()
                 sides[index].now = committed
                 sides[index].base = committed
                 sides[index].isChanged = false
                 try check(index)
-            case 94..<98:
+            case 94..<96:
                 try sides[index].connection.abort()
                 try sides[index].connection.close()
                 sides[index] = try side(database, committed)
-            case 98:
+            case 96:
                 for side in sides {
                     try side.connection.abort()
                     try side.connection.close()
                 }
                 #expect(try database.verify().problems == [])
+                spilled += database.dirtyBudget.spilledBlocks
                 try database.close()
-                database = try Database(temporary.path, configuration: configuration(mode))
-                sides = try (0..<2).map { _ in try side(database, committed) }
-                for index in 0..<2 { try check(index) }
-            default: break
+                database = try Database(temporary.path, configuration: configuration(mode, variant))
+                sides = try (0..<3).map { _ in try side(database, committed) }
+                for index in sides.indices { try check(index) }
+            default:
+                try sides[2].connection.begin()
+                (sides[2].now, sides[2].base) = (committed, committed)
+                try check(2)
             }
         }
         #expect(commits > 20)
         #expect(conflicts > 0)
+        spilled += database.dirtyBudget.spilledBlocks
+        #expect((spilled > 0) == (variant != .plain))
         #expect(try database.verify().problems == [])
+        for side in sides { try side.connection.abort() }
+        try sides[2].connection.root.set("end", Note("what was aborted goes with a commit"))
+        try sides[2].connection.commit()
         #expect(try database.information().pendingBlocks == 0)
+        #expect(try database.verify().problems == [])
+        if variant != .history { try database.expectExactBlocks([sides[2].array]) }
     }
 }

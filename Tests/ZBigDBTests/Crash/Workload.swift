@@ -16,6 +16,9 @@ struct Workload: Codable, Sendable {
         case small
         /// So much that blocks are written ahead of the commit.
         case bulk
+        /// The same, changed block after block with a small dirty budget: most of it leaves memory
+        /// before the commit begins.
+        case spilled
         /// With another participant, so that the vote is durable.
         case several
     }
@@ -29,6 +32,12 @@ struct Workload: Codable, Sendable {
     static let block = Database.Configuration.small.blockSize
     static let bulkBytes = LMDBBlockWriter.mostKeptBytes + (2 << 20)
     private var acknowledgements: String { path + "." + name }
+
+    var configuration: Database.Configuration {
+        var configuration = Database.Configuration.small
+        if kind == .spilled { configuration.dirtyBudget = 1 << 20 }
+        return configuration
+    }
 
     /// The blocks that transaction `number` writes.
     static func blocks(of number: Int) -> Set<Int> { [number % 8, (number + 3) % 8, 7] }
@@ -63,6 +72,15 @@ struct Workload: Codable, Sendable {
                     // Every page, or only those changed would be stored.
                     for at in stride(from: 0, to: bytes.count, by: systemPageSize) {
                         bytes.storeBytes(of: Int64(number), toByteOffset: at, as: Int64.self)
+                    }
+                }
+            }
+            if kind == .spilled {
+                for start in stride(from: 0, to: Self.bulkBytes, by: Self.block) {
+                    try bulk.withUnsafeMutableBytes(of: start..<(start + Self.block)) { bytes in
+                        for at in stride(from: 0, to: bytes.count, by: systemPageSize) {
+                            bytes.storeBytes(of: Int64(number), toByteOffset: at, as: Int64.self)
+                        }
                     }
                 }
             }
@@ -108,10 +126,10 @@ struct Workload: Codable, Sendable {
         let array = try connection.root.array(name + ".array")
         let found = try (0..<Self.blocks).map { try array.element($0 * Self.block / 8, as: Int64.self) }
         #expect(found == heads)
-        if kind == .bulk, last > 0 {
+        if kind == .bulk || kind == .spilled, last > 0 {
             let bulk = try connection.root.array(name + ".bulk")
             let values = try bulk.withUnsafeBytes { bytes in
-                let places = stride(from: 0, to: bytes.count, by: Self.block)
+                let places = stride(from: 0, to: bytes.count, by: systemPageSize)
                 return Set(places.map { bytes.load(fromByteOffset: $0, as: Int64.self) })
             }
             #expect(values == [Int64(last)])
