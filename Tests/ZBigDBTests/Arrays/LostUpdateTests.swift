@@ -140,14 +140,26 @@ struct LostUpdateTests {
         #expect(try database.verify().problems == [])
     }
 
+    /// Says that one of the three is there, and waits for the others, so that they really meet.
+    private static func meet(_ path: String, _ name: String) throws {
+        try "".write(toFile: path + name, atomically: true, encoding: .utf8)
+        let names = [".ready.0", ".ready.1", ".ready.2"]
+        for _ in 0..<30_000 {
+            if names.allSatisfy({ FileManager.default.fileExists(atPath: path + $0) }) { return }
+            Thread.sleep(forTimeInterval: 0.002)
+        }
+        Issue.record("the others did not come")
+    }
+
     /// Runs a workload in a process of its own, which writes down what it added.
-    private func runElsewhere(_ workload: CounterWorkload, _ results: String) async {
+    private func runElsewhere(_ workload: CounterWorkload, _ number: Int) async {
         await #expect(processExitsWith: .success) {
-            [workload = workload as CounterWorkload, results = results as String] in
+            [workload = workload as CounterWorkload, number = number as Int] in
             let database = try Database(workload.path, configuration: CounterWorkload.configuration)
+            try Self.meet(workload.path, ".ready.\(number)")
             let added = try workload.run(database).added
             let lines = added.map { "\($0.key) \($0.value)\n" }.joined()
-            try lines.write(toFile: results, atomically: true, encoding: .utf8)
+            try lines.write(toFile: workload.path + ".\(number)", atomically: true, encoding: .utf8)
             try database.close()
         }
     }
@@ -161,9 +173,12 @@ struct LostUpdateTests {
         let workloads = (0..<3).map { _ in
             CounterWorkload(path: path, seed: random.next(), transactions: 150, blocks: 2)
         }
-        async let first: Void = runElsewhere(workloads[0], path + ".0")
-        async let second: Void = runElsewhere(workloads[1], path + ".1")
-        var total = try workloads[2].run(database).added
+        async let first: Void = runElsewhere(workloads[0], 0)
+        async let second: Void = runElsewhere(workloads[1], 1)
+        try Self.meet(path, ".ready.2")
+        let result = try workloads[2].run(database)
+        print("LostUpdateTests.processes: \(result.conflicts) conflicts")
+        var total = result.added
         _ = await (first, second)
         for name in [".0", ".1"] {
             for line in try String(contentsOfFile: path + name, encoding: .utf8).split(separator: "\n") {
