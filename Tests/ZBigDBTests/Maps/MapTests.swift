@@ -261,8 +261,10 @@ struct MapTests {
             case 13, 14:
                 if changed[who].isDisjoint(with: foreign[who]) {
                     try connection.commit()
+                    // What was put in and taken out again, and never stored, is no change for others.
+                    foreign[1 - who].formUnion(
+                        changed[who].filter { committed[$0] != nil || views[who][$0] != nil })
                     for key in changed[who] { committed[key] = views[who][key] }
-                    foreign[1 - who].formUnion(changed[who])
                 } else {
                     #expect(throws: ConflictError.self) { try connection.commit() }
                     try connection.abort()
