@@ -239,6 +239,11 @@ final class ArrayBackend: BigFile {
     var hasStoredBlocks: Bool { state.withLock { !$0.stored.isEmpty } }
     var cutFrom: Int? { state.withLock { $0.cutFrom } }
 
+    /// Blocks it stored, and the one from which on it dropped them.
+    var changedBlocks: (Set<Int>, droppedFrom: Int?) {
+        state.withLock { (Set($0.stored.keys), $0.droppedFrom) }
+    }
+
     /// What a commit needs to know of what was stored.
     func blockWrites() -> [BlockWrite] {
         state.withLock { state in

@@ -131,6 +131,12 @@ public final class ZBigFile: PersistentObject {
     /// The first block that this transaction cut, in part or as a whole.
     var cutFrom: Int? { backend?.cutFrom }
 
+    /// The blocks this transaction changed, and the one from which on it dropped them.
+    var changedBlocks: (Set<Int>, droppedFrom: Int) {
+        let (stored, dropped) = backend?.changedBlocks ?? ([], nil)
+        return (stored.union(handle?.dirtyBlocks ?? []), dropped ?? .max)
+    }
+
     func collectBlocks(_ builder: inout CommitBuilder) throws {
         guard let backend else { return }
         builder.writes += try backend.drops()

@@ -77,6 +77,12 @@ protocol StorageSnapshot: AnyObject, Sendable {
     /// its checksums.
     func read(_ recipe: BlockRecipe, ofBlock number: Int, into buffer: UnsafeMutableRawBufferPointer)
         throws(StorageError)
+    /// Calls `body` with the stored pages of a block where the storage has them, ascending: their offset
+    /// in the block, and their bytes. False if they can only be read otherwise.
+    func withPieces(_ recipe: BlockRecipe, _ body: (Int, UnsafeRawBufferPointer) throws -> Void) throws
+        -> Bool
+    /// Says that these blocks will be read soon, so that it may begin.
+    func willRead(_ recipes: [BlockRecipe])
     /// Up to `limit` entries of the log, newest first, before `before`.
     func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord]
 }

@@ -114,6 +114,58 @@ extension LMDBSnapshot {
         }
     }
 
+    func withPieces(_ recipe: BlockRecipe, _ body: (Int, UnsafeRawBufferPointer) throws -> Void) throws
+        -> Bool
+    {
+        guard !storage.verifiesOnLoad, recipe.parts.allSatisfy({ $0.codec == .none }) else { return false }
+        let gate = storage.environment.gate
+        gate.enter()
+        defer { gate.leave() }
+        var pieces = unsafe try withRecords(of: recipe) { records throws(StorageError) in
+            var pieces: [Piece] = unsafe []
+            for (index, part) in recipe.parts.enumerated() {
+                for run in part.runs {
+                    unsafe pieces.append(
+                        Piece(
+                            offset: Int(run.page) * systemPageSize,
+                            bytes: try pages(part, run, records[index])))
+                }
+            }
+            return unsafe pieces
+        }
+        unsafe pieces.sort { unsafe $0.offset < $1.offset }
+        for index in unsafe pieces.indices {
+            let piece = unsafe pieces[index]
+            try unsafe body(piece.offset, piece.bytes)
+        }
+        return true
+    }
+
+    @unsafe
+    private struct Piece {
+        let offset: Int
+        let bytes: UnsafeRawBufferPointer
+    }
+
+    func willRead(_ recipes: [BlockRecipe]) {
+        let gate = storage.environment.gate
+        gate.enter()
+        defer { gate.leave() }
+        // A hint: what cannot be found is an error when it is read.
+        let records = try? unsafe withRecords { _, transaction throws(StorageError) in
+            var records: [UnsafeRawBufferPointer] = unsafe []
+            for id in Set(recipes.flatMap(\.blocks)) {
+                if let record = unsafe try transaction.get(storage.format.blocks, id.rawValue.bigEndianBytes)
+                {
+                    unsafe records.append(record)
+                }
+            }
+            return unsafe records
+        }
+        guard let records = unsafe records else { return }
+        for index in unsafe records.indices { unsafe storage.environment.willRead(records[index]) }
+    }
+
     func differences(_ recipe: BlockRecipe, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet)
         throws(StorageError) -> PageSet
     {
