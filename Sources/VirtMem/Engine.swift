@@ -13,6 +13,7 @@ internal import Synchronization
 final class Engine: Sendable {
     let pool: RAMPool
     let pageMap = PageMapSource()
+    let pageTables = PageTableFiller()
     private let v: VirtLock<EngineState>
 
     private static let result = Result<Engine, VirtMemError> { () throws(VirtMemError) in try Engine() }

@@ -91,6 +91,18 @@ extension EngineState {
             base: unsafe UInt(bitPattern: handle.base))
     }
 
+    /// Begins to load what a sequence of read faults will reach next, before it does. Nil if
+    /// that is there already.
+    mutating func beginAhead(_ id: UInt32, _ number: Int) -> LoadTicket? {
+        guard let handle = handles[id], number < handle.capacity, handle.blocks[number] == nil else {
+            return nil
+        }
+        var ticket = begin(handle, number..<(number + 1), .read, pin: false)
+        // Nobody waits for any of them, so nothing is copied for them.
+        ticket.demanded = number..<number
+        return ticket
+    }
+
     /// Ends a loading: maps what was found for each block that is still waited
     /// for, drops it for those that were invalidated meanwhile.
     ///

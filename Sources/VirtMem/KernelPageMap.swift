@@ -21,6 +21,9 @@ final class PageMapSource: Sendable {
     func writtenPages(_ address: UnsafeRawPointer, _ length: Int) -> PageSet? {
         isEnabled ? unsafe opened?.writtenPages(address, length) : nil
     }
+
+    /// Whether the page at `address` has a page-table entry; nil if that cannot be told.
+    func isPresent(_ address: UInt) -> Bool? { isEnabled ? opened?.isPresent(address) : nil }
 }
 
 /// Finds the pages of a private file mapping that were written.
@@ -39,6 +42,13 @@ struct KernelPageMap: Sendable {
     init?() {
         descriptor = unsafe open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)
         if descriptor < 0 { return nil }
+    }
+
+    func isPresent(_ address: UInt) -> Bool? {
+        var entry: UInt64 = 0
+        let place = off_t(address / UInt(systemPageSize) * 8)
+        guard unsafe pread(descriptor, &entry, 8, place) == 8 else { return nil }
+        return entry & Self.present != 0
     }
 
     /// The written pages of `length` bytes at `address`, or nil if they cannot be told.

@@ -20,6 +20,7 @@ extension Engine {
         }
         let next = try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
         if ticket.isSequential { readAhead(ticket, contents) }
+        pageTables.fill(ticket, contents, self)
         return next
     }
 
