@@ -38,6 +38,7 @@ extension EngineState {
         block.state = .dirty
         block.isSealed = false
         block.isStored = false
+        block.written = nil
         block.isMeasured = false
         block.writableSince = makeSerial()
         handle.dirty.insert(block.number)

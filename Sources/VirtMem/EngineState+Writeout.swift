@@ -20,8 +20,12 @@ extension EngineState {
         return numbers
     }
 
-    /// `storeblk` took block `number`.
-    func stored(_ handle: HandleState, _ number: Int) { handle.blocks[number]?.isStored = true }
+    /// `storeblk` took block `number`, whose private copies are `written`, if that is known.
+    func stored(_ handle: HandleState, _ number: Int, written: PageSet?) {
+        guard let block = handle.blocks[number] else { return }
+        block.isStored = true
+        block.written = written
+    }
 
     /// Turns dirty blocks clean, except those written to again after they were
     /// stored. Those keep their change and stay dirty.
@@ -98,8 +102,10 @@ extension EngineState {
             case .hole: content = .hole
             case .extents(let extents): content = .extents(extents)
             }
+            // Most of it stays as it is: the entries of its pages, too.
             unsafe writer.add(
-                content, at: handle.address(of: number), size: handle.blockSize, pool: poolDescriptor)
+                content, over: block.clean, written: block.written, at: handle.address(of: number),
+                size: handle.blockSize, pool: poolDescriptor)
             areas += writer.areasOfLast - block.areas
             block.areas = writer.areasOfLast
             block.clean = content
@@ -112,6 +118,7 @@ extension EngineState {
         }
         for block in rebased {
             block.isDetached = false
+            block.written = nil
             if let frame = block.frame { drop(frame) }
             block.frame = nil
             if block.isEvictable { recency.append(block) }

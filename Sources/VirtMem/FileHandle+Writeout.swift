@@ -130,20 +130,23 @@ extension FileHandle {
     /// Stores neighbouring dirty blocks.
     private func store(_ run: Range<Int>, _ flags: WriteoutFlags) throws(VirtMemError) {
         var changed: [PageSet] = []
+        var written: [PageSet?] = []
         for number in run {
             let clean = engine.locked { state -> LoadedContent? in
                 guard let block = state.handles[id]?.blocks[number], !block.isDetached else { return nil }
                 return block.clean
             }
-            changed.append(
-                try unsafe engine.changedPages(clean, baseAddress + number * blockSize, blockSize))
+            let address = unsafe baseAddress + number * blockSize
+            let copies = unsafe engine.pageMap.writtenPages(address, blockSize)
+            written.append(copies)
+            changed.append(try unsafe engine.changedPages(clean, address, blockSize, written: copies))
         }
         inCallback("willStore") { file.willStore(run, changedPages: changed.map(\.count)) }
-        for (number, pages) in zip(run, changed) {
+        for (number, (pages, written)) in zip(run, zip(changed, written)) {
             if !pages.isEmpty { try store(number, pages) }
             engine.locked { state in
                 guard let handle = state.handles[id] else { return }
-                state.stored(handle, number)
+                state.stored(handle, number, written: written)
                 if flags.contains(.markStored) { state.markStored(handle, [number]) }
             }
         }

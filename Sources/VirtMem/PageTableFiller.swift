@@ -44,11 +44,12 @@ final class PageTableFiller: Sendable {
         guard isUseful, ticket.access == .read, ticket.blocks.lowerBound == ticket.demanded.lowerBound
         else { return }
         let size = ticket.file.blockSize
+        guard size >= 2 * Self.window else { return }
         var job = Job(
             handle: ticket.handle, blocks: ticket.blocks, blockSize: size,
             address: ticket.base + UInt(ticket.blocks.lowerBound * size),
             goesOn: !ticket.pin, isGuess: !ticket.isSequential)
-        job.pieces = Self.smallPieces(contents, size)
+        job.pieces = Self.smallPieces(contents, size, from: ticket.blocks.lowerBound)
         if job.pieces.isEmpty || job.blocks.count < 2 { return }
         let mustStart = state.withLock { state in
             if state.jobs.count < Self.mostJobs { state.jobs.append(job) }
@@ -60,20 +61,24 @@ final class PageTableFiller: Sendable {
         }
     }
 
-    /// The parts of a run of blocks that the kernel cannot map in large pages.
-    static func smallPieces(_ contents: [LoadedContent], _ blockSize: Int) -> [Range<Int>] {
+    /// The parts of a run of blocks, the first of which is `number`, that the kernel cannot map
+    /// in large pages.
+    static func smallPieces(_ contents: [LoadedContent], _ blockSize: Int, from number: Int)
+        -> [Range<Int>]
+    {
+        let origin = number * blockSize
         var pieces: [Range<Int>] = []
         var run: FileExtent?
         func end() {
             guard let run else { return }
-            let (start, end) = (run.blockOffset, run.blockOffset + run.length)
+            let (start, end) = (origin + run.blockOffset, origin + run.blockOffset + run.length)
             let first = (start + largePage - 1) / largePage * largePage
             let last = end / largePage * largePage
             if first < last, (run.fileOffset - start) % largePage == 0 {
-                if start < first { pieces.append(start..<first) }
-                if last < end { pieces.append(last..<end) }
+                if start < first { pieces.append((start - origin)..<(first - origin)) }
+                if last < end { pieces.append((last - origin)..<(end - origin)) }
             } else {
-                pieces.append(start..<end)
+                pieces.append((start - origin)..<(end - origin))
             }
         }
         for (index, content) in contents.enumerated() {
@@ -129,13 +134,13 @@ final class PageTableFiller: Sendable {
                     last = index
                 }
                 // The first window of a block is left to the reader: it shows how far he is.
-                if at % job.blockSize >= min(Self.window, job.blockSize / 2) {
+                if at % job.blockSize >= Self.window {
                     Self.touch(job.address + UInt(at))
                 }
                 at = end
             }
         }
-        return job.blocks.count <= ahead || Self.isReached(job, job.blocks.count - ahead, engine)
+        return Self.isReached(job, max(job.blocks.count - ahead, 0), engine)
     }
 
     /// Whether the block is there to be read: not evicted since, its handle not closed.

@@ -61,6 +61,74 @@ struct SegmentWriter {
         areasOfLast = max(areas - before, 1)
     }
 
+    /// Adds what differs of a block that shows `old` and is to show `content`: pages that are
+    /// elsewhere now, and those in `written`, of which it has private copies.
+    mutating func add(
+        _ content: LoadedContent, over old: LoadedContent?, written: PageSet?,
+        at address: UnsafeMutableRawPointer, size: Int, pool: Int32
+    ) {
+        let pages = size / systemPageSize
+        guard let written, let before = old.flatMap({ Self.places($0, pages) }),
+            let after = Self.places(content, pages)
+        else {
+            unsafe add(content, at: address, size: size, pool: pool)
+            return
+        }
+        var page = 0
+        while page < pages {
+            let start = page
+            let place = after[page]
+            while page < pages, written.contains(page) || after[page] != before[page],
+                place.continues(after[page], page - start)
+            { page += 1 }
+            if page == start {
+                page += 1
+                continue
+            }
+            let at = unsafe address + start * systemPageSize
+            unsafe append(
+                at, (page - start) * systemPageSize, place.isZero ? zero : place.descriptor, place.offset,
+                isZero: place.isZero)
+        }
+        var whole = SegmentWriter(zero: zero)
+        unsafe whole.add(content, at: address, size: size, pool: pool)
+        areasOfLast = whole.areasOfLast
+    }
+
+    /// Where a page is shown from.
+    private struct Place: Equatable {
+        var isZero = true
+        var descriptor: Int32 = 0
+        var offset = 0
+
+        /// Whether `other` comes so many pages later in the same file.
+        func continues(_ other: Place, _ pages: Int) -> Bool {
+            isZero
+                ? other.isZero
+                : !other.isZero && descriptor == other.descriptor
+                    && other.offset == offset + pages * systemPageSize
+        }
+    }
+
+    /// The places of all pages; nil if they are not in the backend's file.
+    private static func places(_ content: LoadedContent, _ pages: Int) -> [Place]? {
+        var places = [Place](repeating: Place(), count: pages)
+        switch content {
+        case .hole: break
+        case .extents(let extents):
+            for extent in extents {
+                let first = extent.blockOffset / systemPageSize
+                for page in 0..<(extent.length / systemPageSize) where first + page < pages {
+                    places[first + page] = Place(
+                        isZero: false, descriptor: extent.descriptor,
+                        offset: extent.fileOffset + page * systemPageSize)
+                }
+            }
+        case .zeros, .frame, .skipped: return nil
+        }
+        return places
+    }
+
     private mutating func append(
         _ address: UnsafeMutableRawPointer, _ length: Int, _ descriptor: Int32, _ offset: Int, isZero: Bool
     ) {

@@ -107,7 +107,9 @@ extension Engine {
         var pages: [Int: Int] = [:]
         for entry in spill.entries {
             guard let address = unsafe UnsafeRawPointer(bitPattern: entry.address) else { continue }
-            let changed = unsafe try changedPages(entry.clean, address, spill.blockSize)
+            let changed = unsafe try changedPages(
+                entry.clean, address, spill.blockSize,
+                written: pageMap.writtenPages(address, spill.blockSize))
             pages[entry.number] = changed.count
             if changed.isEmpty { continue }
             let bytes = unsafe UnsafeRawBufferPointer(start: address, count: spill.blockSize)

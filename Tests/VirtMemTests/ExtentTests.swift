@@ -69,6 +69,40 @@ extension EngineTests {
             #expect(try handle.bytes(4) == expected)
         }
 
+        @Test("a rebase maps what moved or was written, and leaves the rest alone")
+        func partialRebase() throws {
+            var content = pattern(2)
+            let base = file.append(content)
+            let old = FileExtent(descriptor: file.descriptor, fileOffset: base, length: size)
+            file.set(3, source: .extents([old]))
+            #expect(try handle.bytes(3) == content)
+            for at in [4, 9] { handle.write(content[at * page] &+ 1, 3, at * page) }
+            handle.write(content[12 * page], 3, 12 * page)  // the byte it had
+            try handle.writeout([.store, .markStored])
+            for at in [4, 9] { content[at * page] &+= 1 }
+            let new = file.append(Array(content[(4 * page)..<(5 * page)] + content[(9 * page)..<(10 * page)]))
+            func extent(_ offset: Int, _ pages: Range<Int>) -> FileExtent {
+                FileExtent(
+                    descriptor: file.descriptor, fileOffset: offset, length: pages.count * page,
+                    blockOffset: pages.lowerBound * page)
+            }
+            file.set(
+                3,
+                source: .extents([
+                    extent(base, 0..<4), extent(new, 4..<5), extent(base + 5 * page, 5..<9),
+                    extent(new + page, 9..<10), extent(base + 10 * page, 10..<16),
+                ]))
+            try handle.rebase()
+            let start = handle.addresses(3..<4).lowerBound
+            #expect(handle.engine.pageMap.isPresent(start) != false)
+            #expect(kernelMemory("Anonymous", handle.addresses(3..<4)) == 0)
+            #expect(try handle.bytes(3) == content)
+            #expect(handle.evictable.contains(3))
+            handle.write(1, 3, 15 * page)
+            try handle.writeout(.store)
+            #expect(file.changedPages(3) == [15])
+        }
+
         @Test("no extents at all is a block of zeros, as is a hole")
         func empty() throws {
             file.set(0, source: .extents([]))

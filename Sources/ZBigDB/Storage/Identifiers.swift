@@ -51,8 +51,9 @@ public struct TransactionID: Hashable, Sendable, CustomStringConvertible {
 
     /// A new, random id.
     public init() {
+        // Each number is a system call.
         var generator = SystemRandomNumberGenerator()
-        bytes = (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        bytes = generator.next().bigEndianBytes + generator.next().bigEndianBytes
     }
 
     init?(bytes: [UInt8]) {

@@ -15,7 +15,8 @@ struct RewritePolicy: Sendable {
     static let mostOfClass = 8
     /// The sizes of neighbouring classes differ by this factor.
     static let classFactor = 8
-    /// A block of more pieces is stored as a whole: mapping each takes a system call.
+    /// Mapping a piece takes a system call: where there would be more, pages between changed
+    /// ones are stored with them. A block of more is put together in memory.
     static let mostPieces = 64
     /// Records may keep this many times the pages that count, and some, before the block is stored as a whole.
     static let mostKept = 1.5
@@ -38,9 +39,8 @@ struct RewritePolicy: Sendable {
         for part in tail(recipe, adding: count) {
             for run in part.runs { covered.insert(contentsOf: run.pages) }
         }
-        let kept = recipe.parts.compactMap { $0.without(covered) }
-        let rest = BlockRecipe(parts: kept)
-        if rest.pieceCount + covered.runs.count > Self.mostPieces { return all }
+        let rest = joinPieces(BlockRecipe(parts: recipe.parts.compactMap { $0.without(covered) }), &covered)
+        if Double(covered.count) >= Self.wholeShare * Double(changed.pageCount) { return all }
         if !keepsHistory {
             let live = rest.pageCount + covered.count
             if Double(rest.keptPages + covered.count) > Self.mostKept * Double(live) + Double(Self.keptSlack)
@@ -49,6 +49,29 @@ struct RewritePolicy: Sendable {
             }
         }
         return Plan(covered: covered, isWhole: false)
+    }
+
+    /// Adds pieces of `rest` to `covered` until there are no more than may be: those first that
+    /// cost few pages for each piece less. Returns what is left of `rest`.
+    private func joinPieces(_ rest: BlockRecipe, _ covered: inout PageSet) -> BlockRecipe {
+        var pieces = rest.parts.flatMap(\.runs).map(\.pages)
+        var count = pieces.count + covered.runs.count
+        if count <= Self.mostPieces { return rest }
+        func gain(_ piece: Range<Int>) -> Int {
+            (covered.contains(piece.lowerBound - 1) ? 1 : 0) + (covered.contains(piece.upperBound) ? 1 : 0)
+        }
+        func cost(_ index: Int) -> Double {
+            let gain = gain(pieces[index])
+            return gain == 0 ? .infinity : Double(pieces[index].count) / Double(gain)
+        }
+        while count > Self.mostPieces, let next = pieces.indices.min(by: { cost($0) < cost($1) }),
+            cost(next) < .infinity
+        {
+            let piece = pieces.remove(at: next)
+            count -= gain(piece)
+            covered.insert(contentsOf: piece)
+        }
+        return BlockRecipe(parts: rest.parts.compactMap { $0.without(covered) })
     }
 
     /// The newest parts that are to be joined with a new one of `count` pages.
