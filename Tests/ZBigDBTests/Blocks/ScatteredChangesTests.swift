@@ -3,8 +3,8 @@ import VirtMem
 
 @testable import ZBigDB
 
-/// What a changed block stores.
-@Suite struct RewritePolicyTests {
+/// What a block stores whose changed pages are scattered.
+@Suite struct ScatteredChangesTests {
     private let pages = 512
     private let policy = RewritePolicy(keepsHistory: false)
 
