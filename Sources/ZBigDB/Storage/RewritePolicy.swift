@@ -13,6 +13,8 @@ struct RewritePolicy: Sendable {
     static let wholeShare = 0.75
     /// This many parts of one size class are joined. Each page is stored anew once in each class.
     static let mostOfClass = 8
+    /// A block in more parts has the smallest of them joined: reading looks each of them up.
+    static let mostParts = 4 * mostOfClass
     /// The sizes of neighbouring classes differ by this factor.
     static let classFactor = 8
     /// Mapping a piece takes a system call: where there would be more, pages between changed
@@ -39,7 +41,14 @@ struct RewritePolicy: Sendable {
         for part in tail(recipe, adding: count) {
             for run in part.runs { covered.insert(contentsOf: run.pages) }
         }
-        let rest = joinPieces(BlockRecipe(parts: recipe.parts.compactMap { $0.without(covered) }), &covered)
+        var rest = joinPieces(BlockRecipe(parts: recipe.parts.compactMap { $0.without(covered) }), &covered)
+        while rest.parts.count >= Self.mostParts,
+            let index = rest.parts.indices.min(by: {
+                rest.parts[$0].livePages < rest.parts[$1].livePages
+            })
+        {
+            for run in rest.parts.remove(at: index).runs { covered.insert(contentsOf: run.pages) }
+        }
         if Double(covered.count) >= Self.wholeShare * Double(changed.pageCount) { return all }
         if !keepsHistory {
             let live = rest.pageCount + covered.count
