@@ -208,12 +208,13 @@ extension EngineTests {
         }
 
         @Test(
-            "each run of at most 64 dirty blocks is announced, with what changed in each, before it is stored"
+            "each run of at most 64 MiB of dirty blocks is announced, with what changed, before it is stored"
         )
         func announced() throws {
-            let file = MemoryFile(blockSize: 4 * page)
+            let size = 1 << 20
+            let file = MemoryFile(blockSize: size)
             let handle = try FileHandle(file)
-            try handle.withUnsafeMutableBytes(of: (150 * 4 * page)..<(150 * 4 * page + 1)) { _ in }
+            try handle.withUnsafeMutableBytes(of: (150 * size)..<(150 * size + 1)) { _ in }
             for block in 10..<110 { for at in 0..<(block % 4 + 1) { handle.write(1, block, at * page) } }
             handle.write(1, 149, page)
             handle.write(1, 200)

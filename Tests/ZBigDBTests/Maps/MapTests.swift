@@ -238,14 +238,21 @@ struct MapTests {
         let connections = try [database.connect(), database.connect()]
         let maps = try connections.map { try numbers($0) }
         var committed: [Int: String] = [:]
+        // The step an entry was committed in; and the same as each connection sees it.
+        var versions: [Int: Int] = [:]
+        var seen: [[Int: Int]] = [[:], [:]]
         // What each connection sees, and what it changed.
         var views: [[Int: String]] = [[:], [:]]
         var changed: [Set<Int>] = [[], []]
-        var foreign: [Set<Int>] = [[], []]
         for step in 0..<1500 {
             let who = Int.random(in: 0...1, using: &random)
             let (map, connection) = (maps[who], connections[who])
             let key = Int.random(in: -20...20, using: &random)
+            func boundary() {
+                views[who] = committed
+                seen[who] = versions
+                changed[who] = []
+            }
             switch Int.random(in: 0..<20, using: &random) {
             case 0..<8:
                 try map.updateValue("\(step)", forKey: key)
@@ -256,21 +263,20 @@ struct MapTests {
                 views[who][key] = nil
             case 12:
                 try connection.abort()
-                views[who] = committed
-                (changed[who], foreign[who]) = ([], [])
+                boundary()
             case 13, 14:
-                if changed[who].isDisjoint(with: foreign[who]) {
+                // An entry that came and went again is as if nothing had been.
+                if changed[who].allSatisfy({ seen[who][$0] == versions[$0] }) {
                     try connection.commit()
-                    // What was put in and taken out again, and never stored, is no change for others.
-                    foreign[1 - who].formUnion(
-                        changed[who].filter { committed[$0] != nil || views[who][$0] != nil })
-                    for key in changed[who] { committed[key] = views[who][key] }
+                    for key in changed[who] {
+                        committed[key] = views[who][key]
+                        versions[key] = committed[key].map { _ in step }
+                    }
                 } else {
                     #expect(throws: ConflictError.self) { try connection.commit() }
                     try connection.abort()
                 }
-                views[who] = committed
-                (changed[who], foreign[who]) = ([], [])
+                boundary()
             default:
                 let (a, b) = (key, key + Int.random(in: 0..<15, using: &random))
                 let reversed = random.chance(50)
