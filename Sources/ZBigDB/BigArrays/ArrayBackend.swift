@@ -106,7 +106,7 @@ final class ArrayBackend: BigFile {
     /// records would have to find it in one piece, and make the file grow. So replaced blocks
     /// become an extent only if they fill it.
     private func isWorthAnExtent(_ blocks: Range<Int>) -> Bool {
-        if blocks.count >= OpenExtent.mostBytes / blockSize { return true }
+        if blocks.count >= OpenExtent.mostBlocks(of: blockSize) { return true }
         guard let snapshot = try? box.current(for: description) else { return false }
         return !blocks.contains { block in
             (try? snapshot.record(RecordKey(oid, block: block))) != .some(nil)
@@ -116,7 +116,7 @@ final class ArrayBackend: BigFile {
     /// The parts of a run of changed blocks that are worth a record of their own.
     private func extents(in blocks: Range<Int>, _ changedPages: [Int]) -> [Range<Int>] {
         let whole = Int(RewritePolicy.wholeShare * Double(blockSize / systemPageSize))
-        let most = max(OpenExtent.mostBytes / blockSize, 1)
+        let most = OpenExtent.mostBlocks(of: blockSize)
         let fewest = max(OpenExtent.fewestBytes / blockSize, 2)
         var extents: [Range<Int>] = []
         var start: Int?
@@ -158,9 +158,10 @@ final class ArrayBackend: BigFile {
         try writer.flush()
         state.withLock { state in
             for (number, block) in stored {
+                var block = block
+                block.isReadable = true
+                block.isShown = true
                 state.stored[number] = block
-                state.stored[number]?.isReadable = true
-                state.stored[number]?.isShown = true
             }
         }
     }

@@ -24,6 +24,12 @@ struct RecordKey: Hashable, Comparable, Sendable {
         return number >> UInt64(Self.blockBits) == 0 ? Int(number) : nil
     }
 
+    /// Whether `next` is the next block of the same array.
+    func isFollowed(by next: RecordKey) -> Bool {
+        guard oid == next.oid, let block, let other = next.block else { return false }
+        return block + 1 == other
+    }
+
     static func < (a: RecordKey, b: RecordKey) -> Bool {
         a.oid != b.oid ? a.oid < b.oid : a.subkey.precedes(b.subkey)
     }

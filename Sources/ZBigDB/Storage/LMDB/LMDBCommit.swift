@@ -157,16 +157,22 @@ extension LMDBStorage {
         let keys = Set(
             request.writes.map(\.key) + request.blockWrites.map(\.key) + request.blockEdges.map(\.key)
                 + request.readings.map(\.key))
-        let cursor = try unsafe transaction.cursor(format.prepared)
-        var entry = unsafe try cursor.first()
-        while let at = unsafe entry {
-            let other = try unsafe self.stage(at.key, Array(at.value))
+        try unsafe forEachStaged(transaction) { other in
             let met = other.writes.map(\.key).first { key in
                 keys.contains(key) || request.cutOffs.contains { $0.covers(key) }
             }
             if let met {
                 throw StorageError.inDoubt(path: path, oid: met.oid, part: met.part, transaction: other.id)
             }
+        }
+    }
+
+    /// Calls `body` with what each transaction that said yes and is not decided wants to commit.
+    func forEachStaged(_ transaction: LMDBTransaction, _ body: (Stage) throws -> Void) throws {
+        let cursor = try unsafe transaction.cursor(format.prepared)
+        var entry = unsafe try cursor.first()
+        while let at = unsafe entry {
+            try body(try unsafe stage(at.key, Array(at.value)))
             unsafe entry = try cursor.next()
         }
     }
@@ -214,13 +220,13 @@ extension LMDBStorage {
 
     /// A record's newest version, in LMDB's memory.
     @unsafe
-    private struct Version {
+    struct Version {
         let tid: TID
         let value: UnsafeRawBufferPointer
     }
 
     /// Nil if there is none, or if it was removed.
-    private func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> Version? {
+    func newest(_ key: RecordKey, _ cursor: borrowing LMDBCursor) throws(StorageError) -> Version? {
         guard let entry = unsafe try cursor.seek(key.encoded(.largest)),
             let (found, tid) = unsafe RecordKey.decode(entry.key), found == key
         else { return nil }
@@ -362,7 +368,7 @@ extension LMDBStorage {
         }
     }
 
-    func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
+    private func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
         guard let id = TransactionID(bytes: id), let stage = try? Stage(id, decoding: bytes) else {
             throw StorageError.corrupt(path: path, what: "a prepared transaction cannot be read")
         }

@@ -43,7 +43,7 @@ struct LMDBCompaction {
     /// Goes through all arrays.
     mutating func run() throws {
         report.fileBytesBefore = storage.environment.extent().length
-        let total = try storage.openRecordCount()
+        let total = try storage.recordCount()
         var from: [UInt8]? = []
         var done = 0
         while let start = from {
@@ -88,9 +88,7 @@ struct LMDBCompaction {
     private static func adjacent(_ blocks: [StoredBlock]) -> [[StoredBlock]] {
         var runs: [[StoredBlock]] = []
         for block in blocks {
-            if let last = runs.last?.last, last.key.oid == block.key.oid,
-                let before = last.key.block, before + 1 == block.key.block
-            {
+            if let last = runs.last?.last, last.key.isFollowed(by: block.key) {
                 runs[runs.count - 1].append(block)
             } else {
                 runs.append([block])
@@ -103,22 +101,27 @@ struct LMDBCompaction {
 
     private mutating func move(_ run: [StoredBlock], _ snapshot: LMDBSnapshot) throws {
         guard let blockSize = run.first?.blockSize else { return }
-        let most = max(OpenExtent.mostBytes / blockSize, 1)
+        let most = OpenExtent.mostBlocks(of: blockSize)
         let batch = max(Self.batchBytes / blockSize / most, 1) * most
         for start in stride(from: 0, to: run.count, by: batch) {
-            try moveBatch(Array(run[start..<min(start + batch, run.count)]), most, snapshot)
+            try moveBatch(run[start..<min(start + batch, run.count)], blockSize, snapshot)
         }
     }
 
-    private mutating func moveBatch(_ blocks: [StoredBlock], _ most: Int, _ snapshot: LMDBSnapshot) throws {
+    private mutating func moveBatch(
+        _ blocks: ArraySlice<StoredBlock>, _ blockSize: Int, _ snapshot: LMDBSnapshot
+    ) throws {
+        let most = OpenExtent.mostBlocks(of: blockSize)
         let writer = LMDBBlockWriter(storage, isAhead: true)
         do {
             var moves: [BlockMove] = []
-            for start in stride(from: 0, to: blocks.count, by: most) {
-                let part = blocks[start..<min(start + most, blocks.count)]
-                try announce(part, writer)
-                for block in part {
-                    if let move = try copy(block, snapshot, writer) { moves.append(move) }
+            for start in stride(from: blocks.startIndex, to: blocks.endIndex, by: most) {
+                let some = blocks[start..<min(start + most, blocks.endIndex)]
+                let parts = try snapshot.copy(
+                    some.map { ($0.key, $0.recipe) }, blockSize: blockSize, to: writer)
+                for (block, part) in zip(some, parts) {
+                    guard let part else { continue }
+                    moves.append(BlockMove(key: block.key, tid: block.tid, recipe: block.recipe, part: part))
                 }
             }
             report.movedBlocks += try storage.commit(moves, writer, note: "compaction")
@@ -126,29 +129,6 @@ struct LMDBCompaction {
             writer.discard()
             throw error
         }
-    }
-
-    private func announce(_ blocks: ArraySlice<StoredBlock>, _ writer: LMDBBlockWriter) throws {
-        guard let first = blocks.first, let last = blocks.last, let from = first.key.block,
-            let to = last.key.block, to - from + 1 == blocks.count,
-            blocks.count * first.blockSize >= OpenExtent.fewestBytes
-        else { return }
-        try writer.expect(first.key.oid, from..<(to + 1), blockSize: first.blockSize)
-    }
-
-    private func copy(_ block: StoredBlock, _ snapshot: LMDBSnapshot, _ writer: LMDBBlockWriter) throws
-        -> BlockMove?
-    {
-        guard let number = block.key.block else { return nil }
-        var bytes = [UInt8](repeating: 0, count: block.blockSize)
-        let part = try unsafe bytes.withUnsafeMutableBytes { buffer in
-            try unsafe snapshot.read(block.recipe, ofBlock: number, into: buffer)
-            let pages = block.recipe.pages(of: block.blockSize / systemPageSize)
-            return try unsafe writer.store(
-                NewBlock(
-                    oid: block.key.oid, number: number, bytes: UnsafeRawBufferPointer(buffer), pages: pages))
-        }
-        return part.map { BlockMove(key: block.key, tid: block.tid, recipe: block.recipe, part: $0) }
     }
 }
 
@@ -239,7 +219,7 @@ extension LMDBSnapshot {
 }
 
 extension LMDBStorage {
-    func openRecordCount() throws(StorageError) -> Int {
+    func recordCount() throws(StorageError) -> Int {
         let records = format.records
         return unsafe try environment.read { transaction throws(StorageError) in
             try unsafe transaction.statistics(records).entries

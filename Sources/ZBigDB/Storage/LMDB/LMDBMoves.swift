@@ -57,9 +57,8 @@ extension LMDBStorage {
         do {
             let cursor = try unsafe transaction.cursor(format.records)
             for move in moves where !inDoubt.contains(move.key) {
-                let key = move.key.encoded(move.tid)
-                guard let entry = unsafe try cursor.seek(move.key.encoded(.largest)), unsafe entry.key == key,
-                    let value = unsafe try? RecordValue(decoding: Array(entry.value)),
+                guard let current = unsafe try newest(move.key, cursor), unsafe current.tid == move.tid,
+                    let value = unsafe try? RecordValue(decoding: Array(current.value)),
                     value.recipe == move.recipe
                 else { continue }
                 // Older versions may share the parts with it.
@@ -68,8 +67,8 @@ extension LMDBStorage {
                 {
                     continue
                 }
-                let recipe = BlockRecipe(parts: [move.part])
-                try unsafe transaction.put(format.records, key, RecordValue.block(recipe).encoded())
+                let new = RecordValue.block(BlockRecipe(parts: [move.part]))
+                try unsafe transaction.put(format.records, move.key.encoded(move.tid), new.encoded())
                 for id in move.recipe.blocks where id != move.part.block {
                     try unsafe release(id, transaction)
                 }
@@ -84,13 +83,7 @@ extension LMDBStorage {
     /// What transactions in doubt want to change stays where it is.
     private func keysInDoubt(_ transaction: LMDBTransaction) throws -> Set<RecordKey> {
         var keys: Set<RecordKey> = []
-        if try unsafe transaction.statistics(format.prepared).entries == 0 { return keys }
-        let cursor = try unsafe transaction.cursor(format.prepared)
-        var entry = unsafe try cursor.first()
-        while let at = unsafe entry {
-            keys.formUnion(try unsafe stage(at.key, Array(at.value)).writes.map(\.key))
-            unsafe entry = try cursor.next()
-        }
+        try unsafe forEachStaged(transaction) { keys.formUnion($0.writes.map(\.key)) }
         return keys
     }
 }

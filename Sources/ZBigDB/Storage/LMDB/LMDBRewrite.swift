@@ -93,7 +93,7 @@ struct LMDBRewrite {
     }
 
     private mutating func copy() throws -> Int {
-        let total = try source.openRecordCount()
+        let total = try source.recordCount()
         var moved = 0
         var done = 0
         var from: [UInt8]? = []
@@ -120,10 +120,9 @@ struct LMDBRewrite {
                 others.append(record)
                 continue
             }
-            let continues = run.last.map { last in
-                last.key.oid == record.key.oid && last.key.block.map { $0 + 1 } == record.key.block
+            if let last = run.last, !last.key.isFollowed(by: record.key) || run.count == Self.mostInRun {
+                moved += try writeRun()
             }
-            if continues == false || run.count == Self.mostInRun { moved += try writeRun() }
             run.append(record)
         }
         try target.adopt(others, LMDBBlockWriter(target, isAhead: true))
@@ -134,31 +133,17 @@ struct LMDBRewrite {
 
     private mutating func writeRun() throws -> Int {
         defer { run = [] }
-        guard let first = run.first, let firstBlock = first.key.block,
-            let blockSize = try snapshot.blockSize(of: first.value.recipe)
-        else { return 0 }
-        let most = max(OpenExtent.mostBytes / blockSize, 1)
+        guard let blockSize = try snapshot.blockSize(of: run.first?.value.recipe) else { return 0 }
+        let most = OpenExtent.mostBlocks(of: blockSize)
         for start in stride(from: 0, to: run.count, by: most) {
-            let part = run[start..<min(start + most, run.count)]
+            let some = run[start..<min(start + most, run.count)]
             let writer = LMDBBlockWriter(target, isAhead: true)
-            if part.count * blockSize >= OpenExtent.fewestBytes {
-                try writer.expect(
-                    first.key.oid, (firstBlock + start)..<(firstBlock + start + part.count),
-                    blockSize: blockSize)
-            }
-            var adopted: [StoredRecord] = []
-            for record in part {
-                guard let number = record.key.block, let recipe = record.value.recipe else { continue }
-                var bytes = [UInt8](repeating: 0, count: blockSize)
-                let stored = try unsafe bytes.withUnsafeMutableBytes { buffer in
-                    try unsafe snapshot.read(recipe, ofBlock: number, into: buffer)
-                    return try unsafe writer.store(
-                        NewBlock(
-                            oid: record.key.oid, number: number, bytes: UnsafeRawBufferPointer(buffer),
-                            pages: recipe.pages(of: blockSize / systemPageSize)))
-                }
-                let recipeThere = BlockRecipe(parts: stored.map { [$0] } ?? [])
-                adopted.append(StoredRecord(key: record.key, tid: record.tid, value: .block(recipeThere)))
+            let parts = try snapshot.copy(
+                some.map { ($0.key, $0.value.recipe ?? BlockRecipe()) }, blockSize: blockSize, to: writer)
+            let adopted = zip(some, parts).map { record, part in
+                StoredRecord(
+                    key: record.key, tid: record.tid,
+                    value: .block(BlockRecipe(parts: part.map { [$0] } ?? [])))
             }
             try target.adopt(adopted, writer)
         }

@@ -1,10 +1,6 @@
 internal import CLMDB
 internal import VirtMem
 
-#if canImport(Glibc)
-    internal import Glibc
-#endif
-
 // Where the pages of blocks are in the file. Records are located under S;
 // their bytes are touched without it, but inside the gate, so that the map stays.
 
@@ -188,7 +184,7 @@ extension LMDBSnapshot {
                         let before = unsafe UnsafeRawBufferPointer(rebasing: old[at..<(at + size)])
                         let after = unsafe UnsafeRawBufferPointer(
                             rebasing: bytes[(page * size)..<((page + 1) * size)])
-                        if unsafe !equal(before, after) { result.insert(page) }
+                        if unsafe !before.isEqual(to: after) { result.insert(page) }
                     }
                 }
             }
@@ -293,10 +289,4 @@ private struct RecordFinder {
         unsafe lastRecord = record
         return unsafe record
     }
-}
-
-/// Whether two runs of bytes of one length are the same.
-private func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
-    guard let x = a.baseAddress, let y = b.baseAddress else { return true }
-    return unsafe memcmp(x, y, a.count) == 0
 }

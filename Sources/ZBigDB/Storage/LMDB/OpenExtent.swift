@@ -9,6 +9,8 @@ struct OpenExtent: Sendable {
     static let alignment = 2 << 20
     /// Bytes of payload in an extent at most.
     static let mostBytes = 28 << 20
+    /// Blocks in an extent at most.
+    static func mostBlocks(of blockSize: Int) -> Int { max(mostBytes / blockSize, 1) }
     /// Fewer bytes are not worth what alignment leaves unused.
     static let fewestBytes = 16 << 20
 
