@@ -33,6 +33,11 @@ def pieces(count, number=COMMIT // 8):
         yield first, min(number, count - first)
 
 
+def sum_by_blocks(array):
+    """The sum of all elements of an array that is read by slices."""
+    return sum(float(array[first : first + number].sum()) for first, number in pieces(array.shape[0], BLOCK))
+
+
 def expected_sum(count):
     return count * (count - 1) / 4
 

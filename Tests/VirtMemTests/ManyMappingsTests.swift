@@ -21,12 +21,10 @@ private final class ScatteredFile: BigFile {
 
     init(count: Int) throws {
         self.count = count
-        var template = Array("/tmp/virtmem-test-XXXXXX".utf8CString)
-        descriptor = mkstemp(&template)
-        guard descriptor >= 0, ftruncate(descriptor, off_t(4 * count * page)) == 0 else {
+        descriptor = try DiskFile.makeUnnamed()
+        guard ftruncate(descriptor, off_t(4 * count * page)) == 0 else {
             throw MemoryFile.Failure(description: "cannot make a temporary file")
         }
-        unlink(template)
         // Backwards: the next block is never the next in the file.
         state = Mutex(State(places: (0..<count).map { count - 1 - $0 }, end: count))
         for blk in 0..<count { put(UInt64(blk), count - 1 - blk) }

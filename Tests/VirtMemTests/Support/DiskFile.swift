@@ -25,10 +25,16 @@ final class DiskFile: BigFile {
 
     init(blockSize: Int = 16 * 4096) throws {
         self.blockSize = blockSize
+        descriptor = try Self.makeUnnamed()
+    }
+
+    /// An open file that goes with its last descriptor.
+    static func makeUnnamed() throws -> Int32 {
         var template = Array("/tmp/virtmem-test-XXXXXX".utf8CString)
-        descriptor = mkstemp(&template)
+        let descriptor = mkstemp(&template)
         guard descriptor >= 0 else { throw MemoryFile.Failure(description: "mkstemp failed") }
         unlink(template)
+        return descriptor
     }
 
     deinit { close(descriptor) }

@@ -44,10 +44,7 @@ final class SpillFile: BigFile {
         blockSize = pages * page
         description = name
         self.kind = kind
-        var template = Array("/tmp/virtmem-test-XXXXXX".utf8CString)
-        descriptor = mkstemp(&template)
-        guard descriptor >= 0 else { throw MemoryFile.Failure(description: "mkstemp failed") }
-        unlink(template)
+        descriptor = try DiskFile.makeUnnamed()
     }
 
     deinit { close(descriptor) }

@@ -43,7 +43,7 @@ struct ChurnTests {
             let start = Int.random(in: 0...(size - length), using: &random)
             let value = UInt8.random(in: 1...255, using: &random)
             try array.withUnsafeMutableBytes(of: start..<(start + length)) {
-                memset($0.baseAddress!, Int32(value), length)
+                _ = memset($0.baseAddress!, Int32(value), length)
             }
             if Int.random(in: 0..<20, using: &random) == 0 {
                 try connection.abort()

@@ -14,7 +14,7 @@ struct CompactionTests {
         try array.withUnsafeMutableBytes(
             of: (blocks.lowerBound * Self.block)..<(blocks.upperBound * Self.block)
         ) {
-            memset($0.baseAddress!, Int32(value), $0.count)
+            _ = memset($0.baseAddress!, Int32(value), $0.count)
         }
     }
 
