@@ -36,9 +36,9 @@ extension BigArray {
     }
 
     private func requireWritable() throws {
-        if connection?.database.configuration.isReadOnly == true {
-            throw StorageError.readOnly(path: connection?.path ?? "")
-        }
+        guard let connection else { return }
+        if connection.database.configuration.isReadOnly { throw StorageError.readOnly(path: connection.path) }
+        try connection.requireChangeable()
     }
 
     /// A part of the array, by NumPy's rules of basic slicing.

@@ -13,7 +13,9 @@ extension Connection: Synchronizer {
     public func beforeSavepoint(_ transaction: Transaction) throws { try joinForArrays(transaction) }
 
     private func joinForArrays(_ transaction: Transaction) throws {
-        guard !commit.isJoined, openFiles.values.contains(where: \.isDirty) else { return }
+        guard !commit.isJoined, deferredFailure != nil || openFiles.values.contains(where: \.isDirty) else {
+            return
+        }
         // After a failed commit joining is refused; the abort discards all the same.
         if transaction.status == .commitFailed { return }
         try transaction.join(self)
@@ -65,7 +67,8 @@ extension Connection: Synchronizer {
     /// The order matters: the new snapshot is opened, loads go to it, what
     /// changed is invalidated, and only then the old one is let go.
     private func moveSnapshot(own: TID?) throws {
-        if isClosed { return }
+        // The past stays what it is.
+        if isClosed || moment != nil { return }
         let old = try snapshot
         let new = try storage.openSnapshot()
         let changes = try new.changes(since: old.tid, excluding: own)

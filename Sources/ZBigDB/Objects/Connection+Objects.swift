@@ -86,10 +86,17 @@ extension Connection {
         }
     }
 
+    /// - Throws: ``HistoryError/readOnly(path:tid:)``.
     func joinTransaction() throws {
+        try requireChangeable()
         if commit.isJoined { return }
         try transactionManager.current().join(self)
         commit.isJoined = true
+    }
+
+    /// - Throws: ``HistoryError/readOnly(path:tid:)``.
+    func requireChangeable() throws {
+        if moment != nil { throw HistoryError.readOnly(path: path, tid: try snapshot.tid) }
     }
 
     // MARK: Instances

@@ -4,7 +4,9 @@ internal import VirtMem
 
 extension Connection {
     /// Whether the current transaction has changed something.
-    var hasChanges: Bool { commit.isJoined || openFiles.values.contains(where: \.isDirty) }
+    var hasChanges: Bool {
+        commit.isJoined || deferredFailure != nil || openFiles.values.contains(where: \.isDirty)
+    }
 
     /// Lets go of the snapshot. No memory stays readable that it pinned.
     ///

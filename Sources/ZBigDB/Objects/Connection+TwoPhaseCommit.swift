@@ -27,6 +27,7 @@ extension Connection: DataManager {
     /// - Throws: `VirtMemError.storeFailed`, ``StorageError``.
     public func commit(_ transaction: Transaction) throws {
         if let deferredFailure { throw deferredFailure }
+        try requireChangeable()
         // First for all files: any thread may store their blocks ahead, and would do it with a
         // writer that this commit does not know.
         for file in openFiles.values { try file.endSpilling() }

@@ -18,6 +18,8 @@ public final class Connection {
     var heldDatabase: Database?
     /// Hands out the transactions it takes part in.
     public let transactionManager: TransactionManager
+    /// The moment of the past it shows, and cannot change; nil if it shows what is there now.
+    public let moment: Moment?
     /// Whether it was closed.
     public private(set) var isClosed = false
 
@@ -62,9 +64,10 @@ public final class Connection {
         var committedTID: TID?
     }
 
-    init(_ database: Database, _ storage: any RecordStorage, _ manager: TransactionManager, number: Int)
-        throws
-    {
+    init(
+        _ database: Database, _ storage: any RecordStorage, _ manager: TransactionManager, number: Int,
+        at moment: Moment?
+    ) throws {
         heldDatabase = database
         path = database.path
         openStorage = storage
@@ -73,7 +76,8 @@ public final class Connection {
         transactionManager = manager
         instances.limits.objects = database.configuration.cachedObjects
         instances.limits.bytes = database.configuration.cachedBytes
-        box = SnapshotBox(try storage.openSnapshot())
+        self.moment = moment
+        box = SnapshotBox(try moment.map { try storage.openSnapshot(at: $0) } ?? storage.openSnapshot())
         rootObject = Root(ghost: .root)
         rootObject.connection = self
         instances.insert(rootObject, .root)

@@ -83,7 +83,7 @@ extension Database {
         }
     }
 
-    private func perform<T: Sendable>(
+    func perform<T: Sendable>(
         on queue: DispatchQueue, _ body: @escaping @Sendable (_ isCancelled: () -> Bool) throws -> T
     ) async throws -> T {
         let flag = CancellationFlag()

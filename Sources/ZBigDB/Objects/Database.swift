@@ -132,6 +132,10 @@ public final class Database: Sendable {
     /// - Parameter transactionManager: to let several connections, also of several databases, change together.
     /// - Throws: ``DatabaseError/databaseClosed(path:)``, ``StorageError``.
     public func connect(transactionManager: TransactionManager) throws -> Connection {
+        try connect(transactionManager, at: nil)
+    }
+
+    func connect(_ transactionManager: TransactionManager, at moment: Moment?) throws -> Connection {
         let (storage, number) = try state.withLock { state in
             guard let storage = state.storage else { throw DatabaseError.databaseClosed(path: path) }
             state.connections += 1
@@ -139,7 +143,7 @@ public final class Database: Sendable {
             return (storage, state.nextNumber)
         }
         do {
-            return try Connection(self, storage, transactionManager, number: number)
+            return try Connection(self, storage, transactionManager, number: number, at: moment)
         } catch {
             connectionDidClose()
             throw error

@@ -10,6 +10,10 @@ protocol RecordStorage: AnyObject, Sendable {
 
     /// The database as its last committed transaction left it.
     func openSnapshot() throws(StorageError) -> any StorageSnapshot
+    /// The database as it was at `moment`.
+    ///
+    /// - Throws: ``HistoryError``, ``StorageError``.
+    func openSnapshot(at moment: Moment) throws -> any StorageSnapshot
 
     /// Object numbers nobody else gets: at least one, at most `count`.
     func reserveOIDs(upTo count: Int) throws(StorageError) -> Range<UInt64>
@@ -56,6 +60,8 @@ protocol StorageSnapshot: AnyObject, Sendable {
 
     /// The newest version of a record at this snapshot.
     func record(_ key: RecordKey) throws(StorageError) -> StoredRecord?
+    /// Up to `limit` versions of a record that are kept, newest first, before `before`; removals are among them.
+    func versions(of key: RecordKey, before: TID, limit: Int) throws(StorageError) -> [StoredRecord]
     /// Up to `limit` parts of an object in key order, from `from` on; never its own state.
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord]
     /// Up to `limit` entries of an object whose subkeys are in `range`, in their order or backwards.

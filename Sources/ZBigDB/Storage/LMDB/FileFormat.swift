@@ -22,6 +22,10 @@ struct FileFormat: Sendable {
         static let blockSize = Array("block-size".utf8)
         static let probe = Array("probe".utf8)
         static let keepsHistory = Array("keeps-history".utf8)
+        static let historyStart = Array("history-start".utf8)
+        static let lastCollection = Array("last-collection".utf8)
+        /// What the names of tags follow.
+        static let tag = Array("tag/".utf8)
     }
 
     /// Opens the trees of an existing database. Nil if the file has no content at all.

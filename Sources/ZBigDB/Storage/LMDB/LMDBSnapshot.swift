@@ -17,15 +17,28 @@ final class LMDBSnapshot: StorageSnapshot {
     nonisolated(unsafe) private var cursor: LMDBCursor?
     nonisolated(unsafe) private var generation = -1
 
-    init(_ storage: LMDBStorage) throws(StorageError) {
-        self.storage = storage
+    /// The database as its last transaction left it.
+    convenience init(_ storage: LMDBStorage) throws(StorageError) {
         let environment = storage.environment
         let pointer = unsafe try environment.beginRead()
-        unsafe self.pointer = pointer
         let transaction = unsafe LMDBTransaction(pointer: pointer, path: environment.path)
-        environment.gate.enter()
-        defer { environment.gate.leave() }
-        tid = TID(rawValue: try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID))
+        let tid: UInt64
+        do throws(StorageError) {
+            tid = try environment.gate.shared { () throws(StorageError) in
+                try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID)
+            }
+        } catch {
+            unsafe transaction.abort()
+            throw error
+        }
+        unsafe self.init(storage, pointer, tid: TID(rawValue: tid))
+    }
+
+    /// Takes over a read transaction, to look at versions up to `tid`.
+    init(_ storage: LMDBStorage, _ pointer: OpaquePointer, tid: TID) {
+        self.storage = storage
+        unsafe self.pointer = pointer
+        self.tid = tid
     }
 
     deinit {
