@@ -27,7 +27,12 @@ public struct FaultFailure: Sendable, CustomStringConvertible {
     /// Why it could not be loaded or written.
     public let error: VirtMemError
 
-    private static let handler = Mutex<(@Sendable (FaultFailure) -> Decision)?>(nil)
+    private static let handler = Mutex<Handler?>(nil)
+
+    /// A function kept in a generic type would be wrapped anew each time it is taken out.
+    private struct Handler: Sendable {
+        let decide: @Sendable (FaultFailure) -> Decision
+    }
 
     /// Lets the program hear of such faults before the process ends: to log, to
     /// save what it can, to exit in its own way, or to remove the cause.
@@ -35,7 +40,7 @@ public struct FaultFailure: Sendable, CustomStringConvertible {
     /// It is called on a service thread, and must not touch mapped memory. Nil
     /// removes it: then a message is written to standard error.
     public static func setHandler(_ new: (@Sendable (FaultFailure) -> Decision)?) {
-        handler.withLock { $0 = new }
+        handler.withLock { $0 = new.map(Handler.init) }
     }
 
     init(_ fault: Fault, _ engine: Engine, _ access: Access, _ error: VirtMemError) {
@@ -58,7 +63,7 @@ public struct FaultFailure: Sendable, CustomStringConvertible {
 
     /// Asks the program, or tells the person who reads standard error.
     func report() -> Decision {
-        if let handler = Self.handler.withLock({ $0 }) { return handler(self) }
+        if let handler = Self.handler.withLock({ $0 }) { return handler.decide(self) }
         let text = "VirtMem: \(self)\n"
         unsafe Array(text.utf8).withUnsafeBytes { bytes in
             _ = unsafe write(STDERR_FILENO, bytes.baseAddress, bytes.count)

@@ -75,9 +75,15 @@ struct ObjectTests {
         #expect(try connection.tid == tids[6])
     }
 
+    @Test("the clock can be asked by any number of commits")
+    func clock() throws {
+        let storage = try database.openStorage()
+        for _ in 0..<500_000 { _ = storage.clock.withLock { $0 }.now() }
+    }
+
     private func setClock(_ time: @escaping @Sendable () -> UInt64) throws {
         let storage = try database.openStorage()
-        storage.clock.withLock { $0 = time }
+        storage.clock.withLock { $0 = .init(now: time) }
     }
 
     @Test("H4 a commit without changes writes no transaction")

@@ -21,16 +21,21 @@ enum CommitProbe {
     }
 
     private static let isSet = Atomic<Bool>(false)
-    private static let hook = Mutex<(@Sendable (Place) -> Void)?>(nil)
+    private static let hook = Mutex<Hook?>(nil)
+
+    /// A function kept in a generic type is wrapped anew each time it is taken out.
+    private struct Hook: Sendable {
+        let call: @Sendable (Place) -> Void
+    }
 
     /// Has `hook` called at every place, on the thread that reaches it; nil for nothing.
     static func set(_ hook: (@Sendable (Place) -> Void)?) {
-        self.hook.withLock { $0 = hook }
+        self.hook.withLock { $0 = hook.map(Hook.init) }
         isSet.store(hook != nil, ordering: .releasing)
     }
 
     static func reach(_ place: Place) {
         guard isSet.load(ordering: .acquiring) else { return }
-        hook.withLock { $0 }?(place)
+        hook.withLock { $0 }?.call(place)
     }
 }

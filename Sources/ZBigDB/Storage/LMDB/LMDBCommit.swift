@@ -91,7 +91,7 @@ extension LMDBStorage {
     /// A tid greater than the last, close to the clock.
     func nextTID(_ transaction: LMDBTransaction) throws -> TID {
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
-        return TID(rawValue: max(clock.withLock { $0 }(), last + 1))
+        return TID(rawValue: max(clock.withLock { $0 }.now(), last + 1))
     }
 
     /// Puts kept block records into the block space; returns what became of preliminary ids.

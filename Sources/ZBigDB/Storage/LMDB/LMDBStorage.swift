@@ -34,8 +34,13 @@ final class LMDBStorage: RecordStorage {
     private let frameDomains = Mutex<[OID: UInt64]>([:])
     private static let lastFrameDomain = Atomic<UInt64>(0)
     /// Tells the time, in microseconds since 1970.
-    let clock = Mutex<@Sendable () -> UInt64>(LMDBStorage.systemClock)
+    let clock = Mutex(Clock(now: LMDBStorage.systemClock))
     private let oids = Mutex(OIDRange())
+
+    /// A function kept in a generic type would be wrapped anew each time it is taken out.
+    struct Clock: Sendable {
+        let now: @Sendable () -> UInt64
+    }
 
     private struct OIDRange {
         var next: UInt64 = 0
