@@ -110,14 +110,18 @@ extension Connection {
             throw DatabaseError.missingObject(path: path, oid: oid)
         }
         return try decode(record) { decoder in
-            let object: PersistentObject
-            if let type = type as? Persistent.Type, decoder.reader.take(layout(of: type).head) {
-                object = type.ghost(oid)
-                enter(object, oid)
-            } else {
-                object = try instance(
-                    oid, className: try RecordHead(&decoder.reader).className, expecting: type)
+            if let type = type as? Persistent.Type {
+                let layout = self.layout(of: type)
+                if decoder.reader.take(layout.head) {
+                    let object = type.ghost(oid)
+                    enter(object, oid)
+                    try layout.decode(object, from: &decoder)
+                    noteLoaded(object, record, bytes: decoder.reader.bytes.count)
+                    return object
+                }
             }
+            let object = try instance(
+                oid, className: try RecordHead(&decoder.reader).className, expecting: type)
             decoder.reader.position = 0
             if object.objectStatus == .ghost { try fill(object, from: &decoder, record) }
             return object
@@ -172,10 +176,14 @@ extension Connection {
         throws
     {
         try object.decodeRecord(&decoder)
+        noteLoaded(object, record, bytes: decoder.reader.bytes.count)
+    }
+
+    private func noteLoaded(_ object: PersistentObject, _ record: StoredRecord, bytes: Int) {
         object.storedVersion = record.tid
         object.objectStatus = .saved
         // Sticky objects are held by those who need them: an array file lets go of its memory when nobody does.
-        if !object.isSticky { instances.use(object, bytes: decoder.reader.bytes.count) }
+        if !object.isSticky { instances.use(object, bytes: bytes) }
     }
 
     /// The object that a record refers to.

@@ -12,7 +12,7 @@ struct InstanceTable {
     }
 
     private struct Recent {
-        let object: PersistentObject
+        var object: PersistentObject
         let bytes: Int
     }
 
@@ -35,7 +35,8 @@ struct InstanceTable {
         objects[oid] = WeakObject(object: object)
         guard objects.count > sweepAt else { return }
         // Each sweep is paid for by as many insertions as it looks at.
-        objects = objects.filter { $0.value.object != nil }
+        let dead = objects.compactMap { $0.value.object == nil ? $0.key : nil }
+        for oid in dead { objects[oid] = nil }
         sweepAt = max(1024, 2 * objects.count)
     }
 
@@ -52,11 +53,18 @@ struct InstanceTable {
             recent.append(Recent(object: object, bytes: bytes))
         } else {
             recentBytes -= recent[oldest].bytes
+            // What nobody else holds need not wait for a sweep.
+            if isKnownUniquelyReferenced(&recent[oldest].object) { forget(recent[oldest].object) }
             recent[oldest] = Recent(object: object, bytes: bytes)
-            oldest = (oldest + 1) % recent.count
+            oldest = oldest + 1 == recent.count ? 0 : oldest + 1
         }
         recentBytes += bytes
         if recentBytes > limits.bytes, recent.count > 1 { halve() }
+    }
+
+    private mutating func forget(_ object: PersistentObject) {
+        guard let oid = object.oid, objects[oid]?.object === object else { return }
+        objects[oid] = nil
     }
 
     /// Lets go of the older half.

@@ -89,13 +89,13 @@ extension Connection {
         var range = SubkeyRange()
         while true {
             let batch = try snapshot.entries(of: oid, in: range, reversed: false, limit: 256)
-            for (index, entry) in batch.entries.enumerated() {
-                let value = try decode(batch.bytes, at: entry.value.lowerBound, of: oid) {
+            for index in 0..<batch.count {
+                let value = try decode(batch.bytes, at: batch.valueRange(index).lowerBound, of: oid) {
                     StoredValue(try $0.reader.value())
                 }
                 guard try body(StoredValue(key: batch.key(index)), value) else { return }
             }
-            guard batch.count == 256 else { return }
+            if batch.isLast { return }
             range.from = SubkeyRange.successor(of: batch.key(batch.count - 1))
         }
     }

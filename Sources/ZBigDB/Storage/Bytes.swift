@@ -108,3 +108,27 @@ struct ByteReader {
         return pairs
     }
 }
+
+extension [UInt8] {
+    /// The unsigned integer of this size at an index, most significant byte first; nil beyond the end.
+    @inline(__always)
+    func bigEndian<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, at index: Int)
+        -> T?
+    {
+        guard index >= 0, index <= count - MemoryLayout<T>.size else { return nil }
+        return unsafe withUnsafeBytes {
+            unsafe T(bigEndian: $0.loadUnaligned(fromByteOffset: index, as: T.self))
+        }
+    }
+
+    /// Whether `expected` lies at an index.
+    func has(_ expected: [UInt8], at index: Int) -> Bool {
+        guard index >= 0, expected.count <= count - index else { return false }
+        return unsafe withUnsafeBytes { bytes in
+            unsafe expected.withUnsafeBytes { expected in
+                let end = index + expected.count
+                return unsafe UnsafeRawBufferPointer(rebasing: bytes[index..<end]).isEqual(to: expected)
+            }
+        }
+    }
+}

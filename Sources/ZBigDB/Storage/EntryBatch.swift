@@ -4,38 +4,103 @@
 
 /// Some entries of an object, copied out of the storage: their subkeys and values back to back.
 struct EntryBatch: Sendable {
-    /// One entry: where it is in ``bytes``.
-    struct Entry: Sendable {
-        let tid: TID
-        let key: Range<Int>
-        let value: Range<Int>
+    fileprivate struct Entry: Sendable {
+        let start: Int
+        let middle: Int
+        let end: Int
     }
 
     private(set) var bytes: [UInt8] = []
-    private(set) var entries: [Entry] = []
+    private var entries: [Entry] = []
+    /// Whether the range has no more of them.
+    var isLast: Bool
+
+    init(isLast: Bool = true) { self.isLast = isLast }
 
     var count: Int { entries.count }
 
-    func key(_ index: Int) -> [UInt8] { Array(bytes[entries[index].key]) }
+    /// Where an entry's subkey is in ``bytes``.
+    func keyRange(_ index: Int) -> Range<Int> { entries[index].start..<entries[index].middle }
+    /// Where an entry's value is.
+    func valueRange(_ index: Int) -> Range<Int> { entries[index].middle..<entries[index].end }
 
-    mutating func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ tid: TID) {
-        let start = bytes.count
-        unsafe bytes.append(contentsOf: key)
-        let middle = bytes.count
-        unsafe bytes.append(contentsOf: value)
-        entries.append(Entry(tid: tid, key: start..<middle, value: middle..<bytes.count))
+    func key(_ index: Int) -> [UInt8] { Array(bytes[keyRange(index)]) }
+
+    /// The first entry from `start` on that does not come before `key` in the order of the batch.
+    func place(of key: [UInt8], from start: Int, reversed: Bool) -> Int {
+        var (low, high) = (start, count)
+        while low < high {
+            let middle = (low + high) / 2
+            let order = unsafe key.withUnsafeBytes { key in unsafe compare(middle, key) }
+            if reversed ? order > 0 : order < 0 { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
-    mutating func removeLast() {
-        guard let last = entries.popLast() else { return }
-        bytes.removeSubrange(last.key.lowerBound...)
+    func isKey(_ key: [UInt8], at index: Int) -> Bool {
+        unsafe key.withUnsafeBytes { key in unsafe compare(index, key) == 0 }
     }
 
-    /// Whether the last entry has this subkey.
-    func endsWith(_ key: UnsafeRawBufferPointer) -> Bool {
-        guard let last = entries.last, last.key.count == key.count else { return false }
-        return unsafe bytes.withUnsafeBytes {
-            unsafe UnsafeRawBufferPointer(rebasing: $0[last.key]).isEqual(to: key)
+    private func compare(_ index: Int, _ key: UnsafeRawBufferPointer) -> Int {
+        unsafe bytes.withUnsafeBytes { bytes in
+            unsafe UnsafeRawBufferPointer(rebasing: bytes[keyRange(index)]).compare(key)
+        }
+    }
+
+    /// Puts a batch of at most `limit` entries together.
+    @safe
+    struct Builder: ~Copyable {
+        private var bytes: UnsafeMutableRawBufferPointer
+        private let entries: UnsafeMutableBufferPointer<Entry>
+        private(set) var count = 0
+        /// Bytes of all subkeys and values.
+        private(set) var used = 0
+        var isLast = true
+
+        init(limit: Int) {
+            unsafe bytes = .allocate(byteCount: 32 * limit, alignment: 8)
+            unsafe entries = .allocate(capacity: limit)
+        }
+
+        deinit {
+            unsafe bytes.deallocate()
+            unsafe entries.deallocate()
+        }
+
+        @inline(__always)
+        mutating func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+            let middle = used + key.count
+            let end = middle + value.count
+            if unsafe end > bytes.count { grow(to: end) }
+            precondition(unsafe count < entries.count)
+            if let base = unsafe bytes.baseAddress, let key = key.baseAddress {
+                unsafe memcpy(base + used, key, middle - used)
+                if let value = value.baseAddress { unsafe memcpy(base + middle, value, end - middle) }
+            }
+            unsafe entries[count] = Entry(start: used, middle: middle, end: end)
+            count += 1
+            used = end
+        }
+
+        private mutating func grow(to size: Int) {
+            let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
+                byteCount: max(size, 2 * bytes.count), alignment: 8)
+            unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<used]))
+            unsafe bytes.deallocate()
+            unsafe bytes = larger
+        }
+
+        mutating func removeLast() {
+            count -= 1
+            unsafe used = entries[count].start
+        }
+
+        /// What was put together.
+        func finish() -> EntryBatch {
+            var batch = EntryBatch(isLast: isLast)
+            unsafe batch.bytes = Array(bytes[..<used])
+            unsafe batch.entries = Array(entries[..<count])
+            return batch
         }
     }
 }

@@ -5,6 +5,14 @@ public struct OID: RawRepresentable, Hashable, Comparable, Sendable, CustomStrin
     public let rawValue: UInt64
     /// The object with this number.
     public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// One step of mixing: numbers are given out in sequence, by nobody with an interest in collisions.
+    public func _rawHashValue(seed: Int) -> Int {
+        let mixed = (rawValue ^ UInt64(truncatingIfNeeded: seed)).multipliedFullWidth(
+            by: 0x9e37_79b9_7f4a_7c15)
+        return Int(truncatingIfNeeded: mixed.high ^ mixed.low)
+    }
+
     /// The root object.
     public static let root = OID(rawValue: 0)
 

@@ -46,7 +46,8 @@ public struct TransactionRecord: Sendable, Equatable {
         return writer.bytes
     }
 
-    init(tid: TID, decoding bytes: [UInt8]) throws(ByteReader.Malformed) {
+    /// - Parameter withChanges: whether to read what it changed, which may be much.
+    init(tid: TID, decoding bytes: [UInt8], withChanges: Bool = true) throws(ByteReader.Malformed) {
         var reader = ByteReader(bytes)
         guard try reader.byte() == Self.version, let id = TransactionID(bytes: try reader.raw(16)) else {
             throw ByteReader.Malformed()
@@ -57,7 +58,7 @@ public struct TransactionRecord: Sendable, Equatable {
         note = try reader.string()
         metadata = try reader.pairs()
         var changed = ByteReader(try reader.counted())
-        changes = try ChangeSet(decoding: &changed)
+        changes = withChanges ? try ChangeSet(decoding: &changed) : ChangeSet()
         moves = try ChangeSet(decoding: &reader)
     }
 

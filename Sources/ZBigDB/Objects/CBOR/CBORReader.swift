@@ -34,8 +34,7 @@ struct CBORReader {
 
     /// Whether the next bytes are `expected`; passes over them if so.
     mutating func take(_ expected: [UInt8]) -> Bool {
-        guard left >= expected.count else { return false }
-        for index in expected.indices where bytes[position + index] != expected[index] { return false }
+        guard bytes.has(expected, at: position) else { return false }
         position += expected.count
         return true
     }
@@ -43,6 +42,7 @@ struct CBORReader {
     mutating func takeNull() -> Bool { take(0xf6) || take(0xf7) }
 
     /// The head of the next item, which must be of type `major`, with its length or value given.
+    @inline(__always)
     mutating func head(_ major: CBORWriter.Major) throws(Malformed) -> UInt64 {
         guard let argument = try openHead(major) else {
             throw Malformed(
@@ -52,34 +52,50 @@ struct CBORReader {
     }
 
     /// The head of the next item; nil if its length is open: items follow until a break.
+    @inline(__always)
     mutating func openHead(_ major: CBORWriter.Major) throws(Malformed) -> UInt64? {
-        let found = try peek()
-        guard found == major else {
-            throw Malformed(description: "\(major) expected at byte \(position), \(found) found")
+        guard position < bytes.count else { throw .endsEarly }
+        let initial = bytes[position]
+        guard initial >> 5 == major.rawValue else {
+            throw Malformed(description: "\(major) expected at byte \(position), \(try peek()) found")
         }
-        let low = bytes[position] & 0x1f
+        let low = initial & 0x1f
+        if low < 24 {
+            position += 1
+            return UInt64(low)
+        }
+        return try longHead(low, major)
+    }
+
+    /// The rest of a head that is longer than a byte.
+    @inline(__always)
+    private mutating func longHead(_ low: UInt8, _ major: CBORWriter.Major) throws(Malformed) -> UInt64? {
         position += 1
-        let size: Int
         switch low {
-        case 0..<24: return UInt64(low)
-        case 24: size = 1
-        case 25: size = 2
-        case 26: size = 4
-        case 27: size = 8
+        case 24: return UInt64(try argument(UInt8.self))
+        case 25: return UInt64(try argument(UInt16.self))
+        case 26: return UInt64(try argument(UInt32.self))
+        case 27: return try argument(UInt64.self)
         case 31 where major != .unsigned && major != .negative && major != .tag: return nil
         default: throw Malformed(description: "length form \(low) at byte \(position - 1) is not in use")
         }
-        guard left >= size else { throw .endsEarly }
-        var value: UInt64 = 0
-        for index in position..<(position + size) { value = value << 8 | UInt64(bytes[index]) }
-        position += size
+    }
+
+    @inline(__always)
+    private mutating func argument<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type)
+        throws(Malformed) -> T
+    {
+        guard let value = bytes.bigEndian(T.self, at: position) else { throw .endsEarly }
+        position += MemoryLayout<T>.size
         return value
     }
 
     mutating func unsigned() throws(Malformed) -> UInt64 { try head(.unsigned) }
 
+    @inline(__always)
     mutating func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(Malformed) -> T {
-        let isNegative = try peek() == .negative
+        guard position < bytes.count else { throw .endsEarly }
+        let isNegative = bytes[position] >> 5 == CBORWriter.Major.negative.rawValue
         let argument = try head(isNegative ? .negative : .unsigned)
         let value =
             isNegative ? Int64(exactly: argument).flatMap { T(exactly: -1 - $0) } : T(exactly: argument)
@@ -119,9 +135,10 @@ struct CBORReader {
     mutating func data() throws(Malformed) -> [UInt8] { try string(.bytes) { Array($0) } }
 
     mutating func text() throws(Malformed) -> String {
-        guard let text = try string(.text, { String(validating: $0, as: UTF8.self) }) else {
-            throw Malformed(description: "a text is no UTF-8")
+        let text = try string(.text) { utf8 -> String? in
+            do { return String(copying: try UTF8Span(validating: utf8.span)) } catch { return nil }
         }
+        guard let text else { throw Malformed(description: "a text is no UTF-8") }
         return text
     }
 

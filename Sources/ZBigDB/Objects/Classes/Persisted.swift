@@ -33,14 +33,15 @@ public struct Persisted<Value: PersistentValue> {
             return owner[keyPath: storage].value
         }
         set {
-            if owner.objectStatus != .changed { owner.prepareChange() }
+            let status = owner.objectStatus
+            if status != .changed, status != .unsaved { owner.prepareChange() }
             owner[keyPath: storage].value = newValue
         }
     }
 }
 
 /// What the layout of a class needs of its persisted properties, whatever their type. The
-/// pointers are to the property in an object.
+/// pointers are to the property in an object, and with that to its value, which is all it has.
 protocol PersistedProperty: SendableMetatype {
     static func encode(_ property: UnsafeRawPointer, to encoder: inout StateEncoder) throws
     static func decode(_ property: UnsafeMutableRawPointer, from decoder: inout StateDecoder) throws
@@ -49,16 +50,16 @@ protocol PersistedProperty: SendableMetatype {
 
 extension Persisted: PersistedProperty {
     static func encode(_ property: UnsafeRawPointer, to encoder: inout StateEncoder) throws {
-        try unsafe property.assumingMemoryBound(to: Self.self).pointee.value.encode(to: &encoder)
+        try unsafe property.assumingMemoryBound(to: Value.self).pointee.encode(to: &encoder)
     }
 
     static func decode(_ property: UnsafeMutableRawPointer, from decoder: inout StateDecoder) throws {
         let value = try Value.decode(from: &decoder)
-        unsafe property.assumingMemoryBound(to: Self.self).pointee.value = value
+        unsafe property.assumingMemoryBound(to: Value.self).pointee = value
     }
 
     static func copy(from source: UnsafeRawPointer, to target: UnsafeMutableRawPointer) {
-        unsafe target.assumingMemoryBound(to: Self.self).pointee =
-            source.assumingMemoryBound(to: Self.self).pointee
+        unsafe target.assumingMemoryBound(to: Value.self).pointee =
+            source.assumingMemoryBound(to: Value.self).pointee
     }
 }

@@ -28,7 +28,7 @@ open class Persistent: PersistentObject {
     /// also made to be filled with a stored state.
     public required override init() { super.init() }
 
-    override class func ghost(_ oid: OID) -> PersistentObject {
+    override class func ghost(_ oid: OID) -> Persistent {
         let object = Self()
         object.oid = oid
         object.objectStatus = .ghost
@@ -85,7 +85,6 @@ open class Persistent: PersistentObject {
     /// Registers a change that is about to happen.
     @usableFromInline
     final func prepareChange() {
-        if objectStatus == .unsaved { return }
         loadOrStop()
         guard objectStatus == .saved else { return }
         guard let connection, !connection.isClosed else {

@@ -1,10 +1,10 @@
 /// Goes through the entries of a map, stored ones and this transaction's changes brought together, with a
 /// small buffer. Changes made meanwhile are not seen.
 struct EntryIterator {
-    /// Where an entry is.
-    enum Item {
-        /// In ``batch``, at this index.
-        case stored(Int)
+    /// Entries that come next.
+    enum Run {
+        /// Those of ``batch`` at these places.
+        case stored(Range<Int>)
         case changed(key: [UInt8], MapObject.Change)
     }
 
@@ -13,9 +13,8 @@ struct EntryIterator {
     private let reversed: Bool
     private let changed: [[UInt8]]
     private var nextChanged = 0
-    private(set) var batch = EntryBatch()
+    private(set) var batch = EntryBatch(isLast: false)
     private var nextStored = 0
-    private var isLastBatch = false
     private var batchSize: Int
 
     private static let largestBatch = 512
@@ -28,27 +27,26 @@ struct EntryIterator {
         changed = object.changedKeys(range, reversed: reversed)
     }
 
-    mutating func next() throws -> Item? {
+    /// The stored entries up to the next change, or a change; nil at the end.
+    mutating func next() throws -> Run? {
         while true {
-            if nextStored == batch.count, !isLastBatch { try fetch() }
-            if nextChanged == changed.count {
-                guard nextStored < batch.count else { return nil }
-                defer { nextStored += 1 }
-                return .stored(nextStored)
-            }
+            if nextStored == batch.count, !batch.isLast { try fetch() }
+            guard nextChanged < changed.count else { return takeStored(upTo: batch.count) }
             let key = changed[nextChanged]
-            if nextStored < batch.count {
-                let stored = batch.key(nextStored)
-                if stored != key, reversed ? key.precedes(stored) : stored.precedes(key) {
-                    defer { nextStored += 1 }
-                    return .stored(nextStored)
-                }
-                if stored == key { nextStored += 1 }
-            }
+            let place = batch.place(of: key, from: nextStored, reversed: reversed)
+            if let run = takeStored(upTo: place) { return run }
+            // It comes next, or takes the place of the one that does.
+            if nextStored < batch.count, batch.isKey(key, at: nextStored) { nextStored += 1 }
             nextChanged += 1
             guard let change = object.change(of: key), !change.isRemoval else { continue }
             return .changed(key: key, change)
         }
+    }
+
+    private mutating func takeStored(upTo end: Int) -> Run? {
+        guard nextStored < end else { return nil }
+        defer { nextStored = end }
+        return .stored(nextStored..<end)
     }
 
     private mutating func fetch() throws {
@@ -59,13 +57,5 @@ struct EntryIterator {
         }
         batch = try object.storedEntries(range, reversed: reversed, limit: batchSize)
         nextStored = 0
-        isLastBatch = batch.count < batchSize
-    }
-
-    func key(_ item: Item) -> [UInt8] {
-        switch item {
-        case .stored(let index): batch.key(index)
-        case .changed(let key, _): key
-        }
     }
 }

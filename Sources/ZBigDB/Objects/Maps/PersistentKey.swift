@@ -105,17 +105,28 @@ public struct KeyDecoder {
 
     private let bytes: [UInt8]
     private(set) var position: Int
-    private let end: Int
+    private var end: Int
 
-    init(_ bytes: [UInt8]) { self.init(bytes, 0..<bytes.count) }
-
-    init(_ bytes: [UInt8], _ range: Range<Int>) {
+    init(_ bytes: [UInt8]) {
         self.bytes = bytes
+        position = 0
+        end = bytes.count
+    }
+
+    /// Goes to a key that is part of the bytes.
+    mutating func move(to range: Range<Int>) {
         position = range.lowerBound
         end = range.upperBound
     }
 
     var isAtEnd: Bool { position == end }
+
+    /// Reads a key that must end where the bytes do.
+    mutating func whole<T: PersistentKey>() throws -> T {
+        let key = try T.decode(from: &self)
+        if !isAtEnd { throw Malformed(description: "a key of more parts") }
+        return key
+    }
 
     /// Reads a part of a key.
     public mutating func decode<T: PersistentKey>(_ type: T.Type = T.self) throws -> T {
@@ -132,16 +143,19 @@ public struct KeyDecoder {
         return try peek()
     }
 
+    @inline(__always)
     mutating func take(_ tag: UInt8) -> Bool {
         guard position < end, bytes[position] == tag else { return false }
         position += 1
         return true
     }
 
-    mutating func expect(_ tag: UInt8, _ what: String) throws(Malformed) {
+    @inline(__always)
+    mutating func expect(_ tag: UInt8, _ what: StaticString) throws(Malformed) {
         if !take(tag) { throw Malformed(description: "a key of another kind: \(what) expected") }
     }
 
+    @inline(__always)
     mutating func integer<T: FixedWidthInteger>() throws(Malformed) -> T {
         let isLarge = take(KeyTag.large)
         if !isLarge { try expect(KeyTag.integer, "an integer") }
@@ -174,10 +188,11 @@ public struct KeyDecoder {
         return Array(bytes[position..<(position + count)])
     }
 
+    @inline(__always)
     private mutating func bigEndian() throws(Malformed) -> UInt64 {
-        guard end - position >= 8 else { throw Malformed(description: "a key ends early") }
-        var value: UInt64 = 0
-        for index in position..<(position + 8) { value = value << 8 | UInt64(bytes[index]) }
+        guard end - position >= 8, let value = bytes.bigEndian(UInt64.self, at: position) else {
+            throw Malformed(description: "a key ends early")
+        }
         position += 8
         return value
     }

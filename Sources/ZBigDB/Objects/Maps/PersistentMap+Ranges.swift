@@ -8,6 +8,7 @@ extension PersistentMap {
     /// not seen by the rest of the walk.
     ///
     /// - Throws: what `body` throws, which ends the walk; ``StorageError``.
+    @inlinable
     public func forEach(
         in range: (any MapRangeExpression<Key>)? = nil, reversed: Bool = false,
         _ body: (_ key: Key, _ value: Value) throws -> Void
@@ -60,7 +61,9 @@ extension PersistentMap {
     public func count(in range: any MapRangeExpression<Key>) throws -> Int {
         var walk = EntryIterator(object, try SubkeyRange(range), reversed: false)
         var count = 0
-        while try walk.next() != nil { count += 1 }
+        while let run = try walk.next() {
+            if case .stored(let places) = run { count += places.count } else { count += 1 }
+        }
         return count
     }
 }
@@ -74,6 +77,12 @@ extension PersistentMap {
 public struct MapEntries<Key: PersistentKey, Value: PersistentValue> {
     private let map: PersistentMap<Key, Value>
     private var walk: EntryIterator
+    // Decoded ahead, a run at a time: what goes on for each entry is in the client's code.
+    @usableFromInline var keys: [Key] = []
+    @usableFromInline var values: [Value] = []
+    @usableFromInline var position = 0
+    /// Why what comes behind them cannot be read.
+    private var failure: (any Error)?
 
     init(_ map: PersistentMap<Key, Value>, _ walk: EntryIterator) {
         self.map = map
@@ -83,15 +92,30 @@ public struct MapEntries<Key: PersistentKey, Value: PersistentValue> {
     /// The next entry, or nil at the end.
     ///
     /// - Throws: ``StorageError``, ``DatabaseError/unreadable(path:oid:reason:)``.
+    @inlinable
     public mutating func next() throws -> (key: Key, value: Value)? {
+        if position == values.count, try !decodeMore() { return nil }
+        defer { position += 1 }
+        return (keys[position], values[position])
+    }
+
+    /// Decodes entries that come next; false at the end.
+    @usableFromInline
+    mutating func decodeMore() throws -> Bool {
+        keys.removeAll(keepingCapacity: true)
+        values.removeAll(keepingCapacity: true)
+        position = 0
+        if let failure { throw failure }
         switch try walk.next() {
-        case nil: return nil
+        case nil: return false
         case .changed(let key, let change):
-            return (try map.decodeKey(key, 0..<key.count), try map.value(change))
-        case .stored(let index):
-            let entry = walk.batch.entries[index]
-            let key = try map.decodeKey(walk.batch.bytes, entry.key)
-            return (key, try map.decode(walk.batch.bytes, at: entry.value.lowerBound))
+            let entry = (try map.decodeKey(key), try map.value(change))
+            keys.append(entry.0)
+            values.append(entry.1)
+        case .stored(let places):
+            failure = map.decode(walk.batch, places, &keys, &values)
+            if values.isEmpty, let failure { throw failure }
         }
+        return true
     }
 }

@@ -81,9 +81,15 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     public func removeAll(in range: (any MapRangeExpression<Key>)? = nil) throws -> Int {
         var entries = EntryIterator(object, try SubkeyRange(range), reversed: false)
         var count = 0
-        while let entry = try entries.next() {
-            try object.set(entries.key(entry), .remove)
-            count += 1
+        while let run = try entries.next() {
+            switch run {
+            case .stored(let places):
+                for place in places { try object.set(entries.batch.key(place), .remove) }
+                count += places.count
+            case .changed(let key, _):
+                try object.set(key, .remove)
+                count += 1
+            }
         }
         return count
     }
@@ -118,24 +124,49 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
         }
     }
 
-    func decode(_ bytes: [UInt8], at position: Int = 0) throws -> Value {
-        guard let connection = object.connection else {
+    private func decode(_ bytes: [UInt8]) throws -> Value {
+        let connection = try openConnection
+        return try connection.decode(bytes, of: object.oid ?? .root) { try Value.decode(from: &$0) }
+    }
+
+    private var openConnection: Connection {
+        get throws {
+            if let connection = object.connection { return connection }
             throw DatabaseError.connectionClosed(what: object.objectLabel)
-        }
-        return try connection.decode(bytes, at: position, of: object.oid ?? .root) {
-            try Value.decode(from: &$0)
         }
     }
 
-    func decodeKey(_ bytes: [UInt8], _ range: Range<Int>) throws -> Key {
-        var decoder = KeyDecoder(bytes, range)
+    func decodeKey(_ bytes: [UInt8]) throws -> Key {
+        var decoder = KeyDecoder(bytes)
+        do { return try decoder.whole() } catch { throw readable(error) }
+    }
+
+    /// Decodes entries of a batch as far as they can be read; returns why not all can.
+    func decode(_ batch: EntryBatch, _ places: Range<Int>, _ keys: inout [Key], _ values: inout [Value])
+        -> (any Error)?
+    {
         do {
-            let key = try Key.decode(from: &decoder)
-            if decoder.isAtEnd { return key }
-            throw KeyDecoder.Malformed(description: "a key of more parts")
-        } catch let error as KeyDecoder.Malformed {
-            throw DatabaseError.unreadable(
-                path: object.connection?.path ?? "", oid: object.oid ?? .root, reason: error.description)
+            let connection = try openConnection
+            defer { keys.removeLast(keys.count - values.count) }
+            do {
+                try batch.decodeKeys(places, into: &keys)
+            } catch {
+                try batch.decodeValues(places.prefix(keys.count), connection, into: &values)
+                throw error
+            }
+            try batch.decodeValues(places, connection, into: &values)
+            return nil
+        } catch {
+            return readable(error)
         }
+    }
+
+    /// What is wrong with a key or value, as an error that names the map.
+    private func readable(_ error: any Error) -> any Error {
+        guard error is KeyDecoder.Malformed || error is CBORReader.Malformed || error is DecodingError else {
+            return error
+        }
+        return DatabaseError.unreadable(
+            path: object.connection?.path ?? "", oid: object.oid ?? .root, reason: "\(error)")
     }
 }

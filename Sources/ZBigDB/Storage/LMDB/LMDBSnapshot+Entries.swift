@@ -20,75 +20,90 @@ extension LMDBSnapshot {
         }
     }
 
+    /// More bytes than this are for the next batch.
+    private static let mostBytes = 1 << 20
+
     /// The newest version the snapshot sees comes first, older ones are passed over.
     private func forward(
         _ cursor: borrowing LMDBCursor, _ prefix: [UInt8], _ range: SubkeyRange, _ limit: Int
-    )
-        throws(StorageError) -> EntryBatch
-    {
-        var batch = EntryBatch()
+    ) throws(StorageError) -> EntryBatch {
+        var batch = EntryBatch.Builder(limit: limit)
         let start = prefix + range.from
-        let end = prefix + range.to
+        let end = KeyBound(prefix + range.to)
         var place = unsafe try start.withRawBytes { bytes throws(StorageError) in
             unsafe try cursor.seek(bytes)
         }
-        var removed: [UInt8] = []
+        // The last subkey of which a version was seen, in LMDB's memory.
+        var last = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         while let at = unsafe place, unsafe at.key.count > 16, unsafe end.isBehind(at.key) {
-            if let (key, version) = unsafe split(at.key), version <= tid, unsafe !batch.endsWith(key),
-                unsafe !removed.isSame(as: key)
-            {
-                if batch.count == limit { break }
-                if unsafe RecordValue.isRemoval(at.value) {
-                    unsafe removed = Array(key)
-                } else {
-                    unsafe batch.append(key, try state(at, prefix), version)
+            let (key, version) = unsafe split(at.key)
+            if version <= tid, unsafe !isSame(last, key) {
+                if batch.count == limit || batch.used > Self.mostBytes {
+                    batch.isLast = false
+                    break
                 }
+                unsafe last = key
+                if let state = unsafe try state(at, prefix) { unsafe batch.append(key, state) }
             }
             unsafe place = try cursor.nextPlace()
         }
-        return batch
+        return batch.finish()
     }
 
     /// Older versions come first: a newer one takes their place.
     private func backward(
         _ cursor: borrowing LMDBCursor, _ prefix: [UInt8], _ range: SubkeyRange, _ limit: Int
     ) throws(StorageError) -> EntryBatch {
-        var batch = EntryBatch()
-        let start = prefix + range.from
+        var batch = EntryBatch.Builder(limit: limit)
+        let start = KeyBound(prefix + range.from)
         let end = prefix + range.to
         let beyond = unsafe try end.withRawBytes { bytes throws(StorageError) in unsafe try cursor.seek(bytes)
         }
         var place = unsafe try beyond == nil ? cursor.lastPlace() : cursor.previousPlace()
+        // The subkey of the batch's last entry, in LMDB's memory.
+        var last = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
         while let at = unsafe place, unsafe at.key.count > 16, unsafe !start.isBehind(at.key) {
-            if let (key, version) = unsafe split(at.key), version <= tid {
-                if unsafe batch.endsWith(key) {
+            let (key, version) = unsafe split(at.key)
+            if version <= tid {
+                if unsafe isSame(last, key) {
                     batch.removeLast()
-                } else if batch.count == limit {
+                } else if batch.count == limit || batch.used > Self.mostBytes {
+                    batch.isLast = false
                     break
                 }
-                if unsafe !RecordValue.isRemoval(at.value) {
-                    unsafe batch.append(key, try state(at, prefix), version)
+                unsafe last = UnsafeRawBufferPointer(start: nil, count: 0)
+                if let state = unsafe try state(at, prefix) {
+                    unsafe batch.append(key, state)
+                    unsafe last = key
                 }
             }
             unsafe place = try cursor.previousPlace()
         }
-        return batch
+        return batch.finish()
     }
 
     /// The subkey and version of a stored key.
-    private func split(_ key: UnsafeRawBufferPointer) -> (UnsafeRawBufferPointer, TID)? {
+    @inline(__always)
+    private func split(_ key: UnsafeRawBufferPointer) -> (UnsafeRawBufferPointer, TID) {
         let count = key.count - 8
         let bits = unsafe UInt64(bigEndian: key.loadUnaligned(fromByteOffset: count, as: UInt64.self))
         return unsafe (UnsafeRawBufferPointer(rebasing: key[8..<count]), TID(rawValue: ~bits))
     }
 
-    /// What an entry holds.
-    private func state(_ place: LMDBPlace, _ prefix: [UInt8]) throws(StorageError) -> UnsafeRawBufferPointer {
-        guard let state = unsafe RecordValue.stateBytes(in: place.value) else {
-            let oid = OID(rawValue: UInt64(bigEndianBytes: prefix[...]))
-            throw .corrupt(path: storage.path, what: "an entry of \(oid) cannot be read")
-        }
-        return unsafe state
+    /// Whether two subkeys are equal. Neighbours mostly differ in their last byte.
+    @inline(__always)
+    private func isSame(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+        unsafe a.count == b.count && a[a.count - 1] == b[a.count - 1] && a.isEqual(to: b)
+    }
+
+    /// What an entry holds; nil if it was removed.
+    @inline(__always)
+    private func state(_ place: LMDBPlace, _ prefix: [UInt8]) throws(StorageError) -> UnsafeRawBufferPointer?
+    {
+        if let state = unsafe RecordValue.stateBytes(in: place.value) { return unsafe state }
+        if unsafe RecordValue.isRemoval(place.value) { return nil }
+        let oid = OID(rawValue: UInt64(bigEndianBytes: prefix[...]))
+        throw .corrupt(path: storage.path, what: "an entry of \(oid) cannot be read")
     }
 }
 
@@ -98,12 +113,24 @@ extension [UInt8] {
         try unsafe withUnsafeBufferPointer { bytes throws(E) in try unsafe body(UnsafeRawBufferPointer(bytes))
         }
     }
+}
 
-    fileprivate func isSame(as key: UnsafeRawBufferPointer) -> Bool {
-        unsafe withUnsafeBytes { unsafe $0.isEqual(to: key) }
+/// A key to compare many stored ones with, all of which have more than 16 bytes. Mostly the first 16 tell.
+private struct KeyBound {
+    private let bytes: [UInt8]
+    private let head: UInt128
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        head = (0..<16).reduce(0) { $0 << 8 | ($1 < bytes.count ? UInt128(bytes[$1]) : 0) }
     }
 
-    fileprivate func isBehind(_ key: UnsafeRawBufferPointer) -> Bool {
-        unsafe withUnsafeBytes { unsafe $0.compare(key) > 0 }
+    /// Whether it comes behind `key` in the order of bytes.
+    @inline(__always)
+    func isBehind(_ key: UnsafeRawBufferPointer) -> Bool {
+        let other = unsafe UInt128(bigEndian: key.loadUnaligned(as: UInt128.self))
+        // The zeros behind a short bound are less than whatever the key has there, or equal to it.
+        if other != head { return head > other }
+        return unsafe bytes.withUnsafeBytes { unsafe $0.compare(key) > 0 }
     }
 }

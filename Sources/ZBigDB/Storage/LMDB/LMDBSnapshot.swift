@@ -145,8 +145,8 @@ final class LMDBSnapshot: StorageSnapshot {
                 let cursor = try unsafe transaction.cursor(format.transactions)
                 var entry = unsafe try cursor.seek((since.rawValue + 1).bigEndianBytes)
                 while let at = unsafe entry {
-                    let record = try unsafe logRecord(at)
-                    if record.tid != own { changes.formUnion(record.changes) }
+                    let record = try unsafe logRecord(at, except: own)
+                    changes.formUnion(record.changes)
                     // What was moved must be mapped anew, whoever did it.
                     changes.formUnion(record.moves)
                     unsafe entry = try cursor.next()
@@ -179,10 +179,14 @@ final class LMDBSnapshot: StorageSnapshot {
         }
     }
 
-    private func logRecord(_ entry: LMDBEntry) throws(StorageError) -> TransactionRecord {
+    /// - Parameter own: a transaction whose changes do not matter.
+    private func logRecord(_ entry: LMDBEntry, except own: TID? = nil) throws(StorageError)
+        -> TransactionRecord
+    {
         let tid = unsafe TID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
         do throws(ByteReader.Malformed) {
-            return try unsafe TransactionRecord(tid: tid, decoding: Array(entry.value))
+            return try unsafe TransactionRecord(
+                tid: tid, decoding: Array(entry.value), withChanges: tid != own)
         } catch {
             throw .corrupt(path: storage.path, what: "the log entry \(tid) cannot be read")
         }
