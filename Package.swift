@@ -24,12 +24,16 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
         .target(name: "CVirtMem", cSettings: [.define("_GNU_SOURCE")]),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
         .target(name: "CChecksum"),
+        .target(name: "CShuffle"),
         .target(name: "VirtMem", dependencies: ["CVirtMem"], swiftSettings: library),
         .target(
             name: "ZBigDB",
             dependencies: [
-                "VirtMem", "CLMDB", "CChecksum", .product(name: "Logging", package: "swift-log"),
+                "VirtMem", "CLMDB", "CZstd", "CChecksum", "CShuffle",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: library),
         .executableTarget(

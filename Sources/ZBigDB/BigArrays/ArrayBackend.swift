@@ -13,6 +13,7 @@ final class ArrayBackend: BigFile {
     private let box: SnapshotBox
     private let ahead: AheadWriter
     private let policy: RewritePolicy
+    private let compression: ArrayCompression
     private let state = Mutex(State())
 
     private struct State {
@@ -27,6 +28,8 @@ final class ArrayBackend: BigFile {
         /// Runs of blocks that come next and are to lie in one record each.
         var extents: [Range<Int>] = []
         var spread = 0
+        /// Bytes of the largest elements in it.
+        var itemSize = 1
     }
 
     /// A block that was given to a writer.
@@ -43,7 +46,8 @@ final class ArrayBackend: BigFile {
     }
 
     init(
-        oid: OID, blockSize: Int, path: String, box: SnapshotBox, ahead: AheadWriter, policy: RewritePolicy
+        oid: OID, blockSize: Int, path: String, box: SnapshotBox, ahead: AheadWriter, policy: RewritePolicy,
+        compression: ArrayCompression
     ) {
         self.oid = oid
         self.blockSize = blockSize
@@ -51,6 +55,7 @@ final class ArrayBackend: BigFile {
         self.box = box
         self.ahead = ahead
         self.policy = policy
+        self.compression = compression
     }
 
     // MARK: Loading
@@ -94,7 +99,10 @@ final class ArrayBackend: BigFile {
     /// Elements of this size lie in it: changes of pages that share one conflict.
     func note(itemSize: Int) {
         let spread = systemPageSize % itemSize == 0 ? 0 : (itemSize + systemPageSize - 1) / systemPageSize
-        state.withLock { $0.spread = max($0.spread, spread) }
+        state.withLock { state in
+            state.spread = max(state.spread, spread)
+            state.itemSize = max(state.itemSize, itemSize)
+        }
     }
 
     func willStore(_ blocks: Range<Int>, changedPages: [Int]) {
@@ -115,6 +123,7 @@ final class ArrayBackend: BigFile {
 
     /// The parts of a run of changed blocks that are worth a record of their own.
     private func extents(in blocks: Range<Int>, _ changedPages: [Int]) -> [Range<Int>] {
+        if compression != .none { return [] }
         let whole = Int(RewritePolicy.wholeShare * Double(blockSize / systemPageSize))
         let most = OpenExtent.mostBlocks(of: blockSize)
         let fewest = max(OpenExtent.fewestBytes / blockSize, 2)
@@ -185,8 +194,9 @@ final class ArrayBackend: BigFile {
     private func store(
         _ blk: Int, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet, _ writer: any BlockWriter
     ) throws -> Stored? {
-        let (before, dropped, extent) = state.withLock { state in
-            (state.stored[blk], state.droppedFrom.map { blk >= $0 } ?? false, Self.takeExtent(blk, &state))
+        let (before, dropped, extent, itemSize) = state.withLock { state in
+            let dropped = state.droppedFrom.map { blk >= $0 } ?? false
+            return (state.stored[blk], dropped, Self.takeExtent(blk, &state), state.itemSize)
         }
         if let extent { try writer.expect(oid, extent, blockSize: blockSize) }
         let snapshot = try box.current(for: description)
@@ -203,7 +213,10 @@ final class ArrayBackend: BigFile {
         pages.formIntersection(plan.covered)
         for page in differing.pages where unsafe Self.isZero(bytes, page) { pages.remove(page) }
         if plan.isWhole { pages.fillIfDense() }
-        let part = unsafe try writer.store(NewBlock(oid: oid, number: blk, bytes: bytes, pages: pages))
+        let part = unsafe try writer.store(
+            NewBlock(
+                oid: oid, number: blk, bytes: bytes, pages: pages,
+                compression: compression.blocks(elementSize: itemSize)))
         var patch = BlockPatch(parts: part.map { [$0] } ?? [], changed: differing, covered: plan.covered)
         if dropped, before == nil {
             patch.changed = .all(pageCount: changed.pageCount)
@@ -307,9 +320,9 @@ final class ArrayBackend: BigFile {
         state.withLock { state in
             let ahead = state.stored.filter(\.value.isShown).map(\.key)
             let dropped = state.droppedFrom
-            let spread = state.spread
+            let (spread, itemSize) = (state.spread, state.itemSize)
             state = State()
-            state.spread = spread
+            (state.spread, state.itemSize) = (spread, itemSize)
             return (dropped, ahead)
         }
     }

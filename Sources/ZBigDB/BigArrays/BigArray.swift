@@ -32,15 +32,19 @@ public final class BigArray: PersistentObject {
     ///   - dtype: the type of the elements.
     ///   - order: which axis varies fastest.
     ///   - blockSize: bytes in a block: what is loaded and stored as a whole.
+    ///   - compression: how its blocks are compressed in the file.
     /// - Throws: ``ArrayError/invalidShape(_:reason:)``, ``ArrayError/sizeOverflow(shape:itemSize:)``.
-    public init(shape: [Int], dtype: DType, order: Order = .c, blockSize: Int = 2 << 20) throws(ArrayError) {
+    public init(
+        shape: [Int], dtype: DType, order: Order = .c, blockSize: Int = 2 << 20,
+        compression: ArrayCompression = .none
+    ) throws(ArrayError) {
         try ArrayShape.check(shape)
         guard dtype.itemSize > 0 else { throw .unsupportedDType("\(dtype), which has no bytes") }
         _ = try ArrayShape.byteCount(shape, itemSize: dtype.itemSize)
         self.shape = shape
         self.dtype = dtype
         self.order = order
-        file = ZBigFile(blockSize: blockSize)
+        file = ZBigFile(blockSize: blockSize, compression: compression)
         super.init()
     }
 
@@ -66,6 +70,8 @@ public final class BigArray: PersistentObject {
     public var byteCount: Int { count * itemSize }
     /// Bytes between neighbours on each axis.
     public var strides: [Int] { layout.strides }
+    /// How its blocks are compressed in the file.
+    public var compression: ArrayCompression { file.compression }
     /// The axis that grows when elements are appended: the first, or in Fortran order the last.
     public var majorAxis: Int? { order.majorAxis(rank: rank) }
     /// The length of the major axis; 1 without axes.
@@ -205,19 +211,23 @@ public final class BigArray: PersistentObject {
 extension Connection {
     /// Makes an array of zeros, adds it, and calls it `name` in the root.
     ///
+    /// - Parameter compression: how its blocks are compressed; nil for the database's own.
     /// - Throws: ``ArrayError`` for an impossible shape, ``StorageError``.
-    public func createArray(_ name: String, shape: [Int], dtype: DType, order: Order = .c) throws -> BigArray
-    {
-        let blockSize = try database.openStorage().blockSize
-        let array = try BigArray(shape: shape, dtype: dtype, order: order, blockSize: blockSize)
+    public func createArray(
+        _ name: String, shape: [Int], dtype: DType, order: Order = .c, compression: ArrayCompression? = nil
+    ) throws -> BigArray {
+        let storage = try database.openStorage()
+        let array = try BigArray(
+            shape: shape, dtype: dtype, order: order, blockSize: storage.blockSize,
+            compression: compression ?? storage.compression)
         try root.set(name, array)
         return array
     }
 
     /// Makes an array of zeros with elements of a Swift type.
     public func createArray<T: ArrayElement>(
-        _ name: String, shape: [Int], of type: T.Type, order: Order = .c
+        _ name: String, shape: [Int], of type: T.Type, order: Order = .c, compression: ArrayCompression? = nil
     ) throws -> BigArray {
-        try createArray(name, shape: shape, dtype: T.dtype, order: order)
+        try createArray(name, shape: shape, dtype: T.dtype, order: order, compression: compression)
     }
 }

@@ -10,13 +10,16 @@ public final class ZBigFile: PersistentObject {
 
     /// Bytes in a block.
     public private(set) var blockSize: Int
+    /// How its blocks are compressed.
+    public private(set) var compression: ArrayCompression
 
     private var backend: ArrayBackend?
     private var handle: FileHandle?
 
     /// A file without blocks.
-    public init(blockSize: Int) {
+    public init(blockSize: Int, compression: ArrayCompression = .none) {
         self.blockSize = blockSize
+        self.compression = compression
         super.init()
     }
 
@@ -24,16 +27,21 @@ public final class ZBigFile: PersistentObject {
 
     override init(ghost oid: OID) {
         blockSize = 0
+        compression = .none
         super.init(ghost: oid)
     }
 
     override func encodeState(_ writer: inout CBORWriter, _ references: ReferenceEncoder) throws {
-        writer.map(1)
+        writer.map(compression == .none ? 1 : 2)
         writer.text("blockSize")
         writer.integer(blockSize)
+        if compression == .none { return }
+        writer.text("compression")
+        writer.text(compression.description)
     }
 
     override func decodeState(_ reader: inout CBORReader, _ references: ReferenceDecoder) throws {
+        var compression = ArrayCompression.none
         for _ in 0..<(try reader.map()) {
             switch try reader.text() {
             case "blockSize":
@@ -41,9 +49,16 @@ public final class ZBigFile: PersistentObject {
                 guard blockSize > 0, blockSize % systemPageSize == 0, blockSize <= 1 << 30 else {
                     throw CBORReader.Malformed(description: "a block size of \(blockSize) bytes")
                 }
+            case "compression":
+                let text = try reader.text()
+                guard let known = ArrayCompression(text) else {
+                    throw CBORReader.Malformed(description: "the unknown compression \"\(text)\"")
+                }
+                compression = known
             default: try reader.skip()
             }
         }
+        self.compression = compression
     }
 
     /// The mapped memory of this file, opened at first use, reaching at least `bytes` bytes.
@@ -69,7 +84,8 @@ public final class ZBigFile: PersistentObject {
             ?? ArrayBackend(
                 oid: oid, blockSize: blockSize, path: connection.path, box: connection.box,
                 ahead: connection.ahead,
-                policy: RewritePolicy(keepsHistory: connection.storage.keepsHistory))
+                policy: RewritePolicy(keepsHistory: connection.storage.keepsHistory),
+                compression: compression)
         backend.note(itemSize: itemSize)
         let handle = try Self.open(
             backend, wished: max(wished, overflow ? bytes : doubled), needed: max(wished, bytes),

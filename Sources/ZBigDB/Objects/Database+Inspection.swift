@@ -12,6 +12,8 @@ public struct DatabaseInformation: Sendable, Equatable {
     public let usedBytes: Int
     /// Bytes in a block of arrays made without another wish.
     public let blockSize: Int
+    /// The compression of arrays made without another wish.
+    public let compression: ArrayCompression
     /// Records stored.
     public let records: Int
     /// Block records stored.
@@ -37,7 +39,7 @@ extension Database {
         return unsafe try storage.environment.read { transaction throws(StorageError) in
             DatabaseInformation(
                 path: path, formatVersion: FileFormat.version, fileBytes: length, usedBytes: used,
-                blockSize: storage.blockSize,
+                blockSize: storage.blockSize, compression: storage.compression,
                 records: try unsafe transaction.statistics(format.records).entries,
                 blocks: try unsafe transaction.statistics(format.blocks).entries,
                 pendingBlocks: try unsafe transaction.statistics(format.pending).entries,
@@ -68,8 +70,8 @@ extension Database {
 }
 
 extension BigArray {
-    /// How many blocks are stored for this array, and their bytes without what
-    /// trailing zeros save. Changes of this transaction are not counted.
+    /// How many blocks are stored for this array, and the bytes they take: without pages of
+    /// zeros, and compressed where they are. Changes of this transaction are not counted.
     ///
     /// - Complexity: O(stored blocks).
     public func storedBlocks() throws -> (blocks: Int, bytes: Int) {
@@ -83,7 +85,7 @@ extension BigArray {
             for record in page {
                 guard record.key.block != nil else { continue }
                 blocks += 1
-                bytes += (record.value.recipe?.pageCount ?? 0) * systemPageSize
+                bytes += try record.value.recipe.map { try snapshot.storedBytes($0) } ?? 0
             }
             guard let last = page.last, page.count == 1000 else { return (blocks, bytes) }
             from = last.key.subkey + [0]

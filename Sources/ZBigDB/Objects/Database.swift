@@ -24,6 +24,8 @@ public final class Database: Sendable {
         public var durability = Durability.full
         /// Bytes in a block of arrays, for a new database: a multiple of the page size. 2 MiB.
         public var blockSize = 2 << 20
+        /// The compression of arrays made without another wish, for a new database. None.
+        public var compression = ArrayCompression.none
         /// Whether a new database keeps old versions of everything.
         public var keepsHistory = false
         /// Bytes of address space for the file. It costs no memory, and grows by itself. 1 TiB.
@@ -106,6 +108,7 @@ public final class Database: Sendable {
     static func options(_ configuration: Configuration) -> LMDBStorage.Options {
         var options = LMDBStorage.Options()
         options.blockSize = configuration.blockSize
+        options.compression = configuration.compression
         options.keepsHistory = configuration.keepsHistory
         options.compactsAutomatically = configuration.compactsAutomatically
         options.logLimit = configuration.logLimit

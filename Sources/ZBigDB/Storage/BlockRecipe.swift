@@ -136,6 +136,8 @@ struct BlockPart: Equatable, Sendable {
     var runs: [PageRun]
 
     var livePages: Int { runs.reduce(0) { $0 + Int($1.count) } }
+    /// Whether its record has the block's first pages, and all of them count.
+    var isWhole: Bool { runs == [PageRun(page: 0, count: storedPages, slot: 0)] }
 
     /// What is left without some pages; nil if that is nothing.
     func without(_ pages: PageSet) -> BlockPart? { limited { !pages.contains($0) } }

@@ -15,6 +15,7 @@ struct BlockRecordBuilder {
     private let pageCount: Int
     private let blockPages: Int
     private let kind: ZBlkKind
+    private let packed: PackedPayload?
 
     /// Nil for a block of which nothing is to be stored.
     init?(_ block: NewBlock) {
@@ -25,20 +26,24 @@ struct BlockRecordBuilder {
         pageCount = slots.reduce(0) { $0 + $1.count }
         blockPages = unsafe block.pages.pageCount
         kind = slots.count == 1 && first.lowerBound == 0 ? .full : .delta
+        packed = unsafe block.compression.flatMap { unsafe PackedPayload(block.bytes, slots, $0) }
     }
+
+    private var payloadPages: Int { packed?.pageCount ?? pageCount }
 
     private var payloadOffset: Int {
         ZBlkHeader.payloadOffset(
-            kind: kind, pages: pageCount, pagesPerBlock: blockPages, pageSize: systemPageSize)
+            kind: kind, pages: payloadPages, pagesPerBlock: blockPages, pageSize: systemPageSize)
     }
 
     /// Bytes of the record.
-    var size: Int { payloadOffset + pageCount * systemPageSize }
+    var size: Int { payloadOffset + payloadPages * systemPageSize }
 
     /// The part of a recipe that names the record.
     func part(_ id: BlockID) -> BlockPart {
         BlockPart(
-            kind: kind, block: id, offset: UInt32(payloadOffset), storedPages: UInt32(pageCount), runs: runs)
+            kind: kind, codec: packed?.codec ?? .none, block: id, offset: UInt32(payloadOffset),
+            storedPages: UInt32(pageCount), runs: runs)
     }
 
     private var runs: [PageRun] {
@@ -52,14 +57,21 @@ struct BlockRecordBuilder {
     /// Fills `target`, which has `size` bytes.
     func build(in target: UnsafeMutableRawBufferPointer) {
         let payload = unsafe UnsafeMutableRawBufferPointer(rebasing: target[payloadOffset...])
-        let checksums = unsafe [UInt32](unsafeUninitializedCapacity: pageCount) { sums, count in
-            unsafe copy(to: payload, sums)
-            count = pageCount
+        let checksums: [UInt32]
+        if let packed {
+            unsafe packed.copy(to: payload)
+            checksums = unsafe CRC32C.pages(UnsafeRawBufferPointer(payload), pageSize: systemPageSize)
+        } else {
+            checksums = unsafe [UInt32](unsafeUninitializedCapacity: pageCount) { sums, count in
+                unsafe copy(to: payload, sums)
+                count = pageCount
+            }
         }
         let header = unsafe ZBlkHeader(
-            kind: kind, pageSize: systemPageSize, pagesPerBlock: blockPages,
+            kind: kind, codec: packed?.codec ?? .none, pageSize: systemPageSize, pagesPerBlock: blockPages,
             oid: block.oid, firstBlock: block.number, pages: kind == .delta ? block.pages : nil,
-            checksums: checksums)
+            checksums: checksums, payloadSize: packed?.size, compression: block.compression,
+            contentPages: pageCount)
         unsafe target.copyBytes(from: header.encoded())
     }
 

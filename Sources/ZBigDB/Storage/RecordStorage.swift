@@ -89,6 +89,8 @@ protocol StorageSnapshot: AnyObject, Sendable {
         -> Bool
     /// Says that these blocks will be read soon, so that it may begin.
     func willRead(_ recipes: [BlockRecipe])
+    /// Bytes that the file has for a block with this recipe: for compressed parts as many as they take there.
+    func storedBytes(_ recipe: BlockRecipe) throws(StorageError) -> Int
     /// Up to `limit` entries of the log, newest first, before `before`.
     func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord]
 }
@@ -173,6 +175,8 @@ struct NewBlock {
     let bytes: UnsafeRawBufferPointer
     /// The pages to store.
     let pages: PageSet
+    /// How to compress them, where it pays.
+    var compression: BlockCompression?
 }
 
 /// What a transaction wants a block to become.

@@ -21,6 +21,8 @@ struct ZBlkHeader: Equatable, Sendable {
 
     var kind: ZBlkKind
     var codec = BlockCodec.none
+    /// What the array wants, whether it paid for this payload or not: what rewrites it needs to know.
+    var compression: BlockCompression?
     var pageSize: Int
     var payloadOffset: Int
     /// Pages in each block, stored or not.
@@ -35,6 +37,8 @@ struct ZBlkHeader: Equatable, Sendable {
     var pages: PageSet?
     /// One for each payload page.
     var checksums: [UInt32]
+    /// Pages of blocks that the payload has: as many as it takes itself, unless it is compressed.
+    var contentPages: Int
 
     var payloadPages: Int { checksums.count }
 
@@ -57,11 +61,14 @@ struct ZBlkHeader: Equatable, Sendable {
         writer.integer(UInt32(pagesPerBlock))
         writer.integer(UInt32(blockCount))
         writer.integer(UInt32(payloadPages))
-        writer.integer(UInt32(codec.rawValue))
+        writer.byte(codec.rawValue)
+        writer.byte(UInt8(compression?.level ?? 0))
+        writer.integer(UInt16(compression?.elementSize ?? 0))
         writer.integer(oid.rawValue)
         writer.integer(UInt64(firstBlock))
         writer.integer(UInt64(payloadSize))
-        writer.integer(UInt64(0))
+        writer.integer(UInt32(codec == .none ? 0 : contentPages))
+        writer.integer(UInt32(0))
         for checksum in checksums { writer.integer(checksum) }
         if let pages { for word in pages.bitmap { writer.integer(word) } }
         var bytes = writer.bytes
@@ -82,9 +89,11 @@ struct ZBlkHeader: Equatable, Sendable {
             throw Damage("unknown version \(load(4, UInt16.self))")
         }
         guard let kind = ZBlkKind(rawValue: load(6, UInt8.self)) else { throw Damage("unknown kind") }
-        guard let codec = BlockCodec(rawValue: UInt8(truncatingIfNeeded: load(28, UInt32.self))) else {
+        guard let codec = BlockCodec(rawValue: load(28, UInt8.self)) else {
             throw Damage("unknown compression")
         }
+        let level = Int(load(29, UInt8.self))
+        let elementSize = Int(load(30, UInt16.self))
         let shift = Int(load(7, UInt8.self))
         let offset = Int(load(12, UInt32.self))
         let blockPages = Int(load(16, UInt32.self))
@@ -96,6 +105,12 @@ struct ZBlkHeader: Equatable, Sendable {
             offset >= Self.fixedSize + 4 * pages + 8 * words, record.count >= offset + pages << shift,
             size <= UInt64(pages << shift), codec != .none || size == UInt64(pages << shift)
         else { throw Damage("impossible sizes") }
+        let content = codec == .none ? pages : Int(load(56, UInt32.self))
+        if codec != .none {
+            guard kind != .extent, (1...blockPages).contains(content), (1...content).contains(pages),
+                size > UInt64((pages - 1) << shift), level > 0
+            else { throw Damage("impossible sizes") }
+        }
 
         let fields = unsafe UnsafeRawBufferPointer(rebasing: record[0..<8])
         var own = unsafe CRC32C.checksum(fields)
@@ -103,10 +118,15 @@ struct ZBlkHeader: Equatable, Sendable {
         // Not the zeros behind it, of which an extent may have 2 MiB.
         let end = Self.fixedSize + 4 * pages + 8 * words
         own = unsafe CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[12..<end]), seed: own)
+        guard level == 0 || (1...BlockCompression.mostElementBytes).contains(elementSize) else {
+            throw Damage("impossible elements")
+        }
         guard own == load(8, UInt32.self) else { throw Damage("the header's checksum is wrong") }
 
         self.kind = kind
         self.codec = codec
+        compression = level == 0 ? nil : BlockCompression(level: level, elementSize: elementSize)
+        contentPages = content
         pageSize = 1 << shift
         payloadOffset = offset
         pagesPerBlock = blockPages
@@ -124,7 +144,7 @@ struct ZBlkHeader: Equatable, Sendable {
     init(
         kind: ZBlkKind, codec: BlockCodec = .none, pageSize: Int, pagesPerBlock: Int, blockCount: Int = 1,
         oid: OID, firstBlock: Int, pages: PageSet? = nil, checksums: [UInt32], payloadOffset: Int? = nil,
-        payloadSize: Int? = nil
+        payloadSize: Int? = nil, compression: BlockCompression? = nil, contentPages: Int? = nil
     ) {
         self.kind = kind
         self.codec = codec
@@ -135,6 +155,8 @@ struct ZBlkHeader: Equatable, Sendable {
         self.firstBlock = firstBlock
         self.pages = pages
         self.checksums = checksums
+        self.compression = compression
+        self.contentPages = contentPages ?? checksums.count
         self.payloadSize = payloadSize ?? checksums.count * pageSize
         self.payloadOffset =
             payloadOffset

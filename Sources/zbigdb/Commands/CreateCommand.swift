@@ -13,6 +13,11 @@ struct CreateCommand: ParsableCommand {
     @Option(help: "Bytes in a block of its arrays, such as 64KiB; a multiple of the page size.")
     var blockSize: ByteSize?
 
+    @Option(
+        help: ArgumentHelp(
+            "How its arrays are compressed unless told otherwise: none, zstd or zstd:LEVEL (1 to 19)."))
+    var compression: CompressionOption?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -29,13 +34,19 @@ struct CreateCommand: ParsableCommand {
         close(descriptor)
         var configuration = Database.Configuration()
         if let blockSize { configuration.blockSize = blockSize.bytes }
+        if let compression { configuration.compression = compression.compression }
         do {
             let information = try Database(path, create: true, configuration: configuration).information()
             let size = information.blockSize
+            let compression = information.compression
             try StandardOutput.print(
                 json
-                    ? JSON.object(["blockSize": .integer(size), "path": .string(path)]).prettyText
-                    : "Created \(path) with blocks of \(HumanText.bytes(size)).")
+                    ? JSON.object([
+                        "blockSize": .integer(size), "compression": .string(compression.description),
+                        "path": .string(path),
+                    ]).prettyText
+                    : "Created \(path) with blocks of \(HumanText.bytes(size))"
+                        + (compression == .none ? "." : ", compressed with \(compression)."))
         } catch {
             unlink(path)
             unlink(path + "-lock")

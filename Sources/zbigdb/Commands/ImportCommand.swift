@@ -23,6 +23,9 @@ struct ImportCommand: ParsableCommand {
     @Flag(help: "Let the name stand for the new array if it is taken.")
     var replace = false
 
+    @Option(help: "How the array is compressed: none, zstd or zstd:LEVEL (1 to 19). The database's own way.")
+    var compression: CompressionOption?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -33,7 +36,8 @@ struct ImportCommand: ParsableCommand {
         let input = try InputFile(file.text)
         let (result, tid) = try Session.write(database) { connection in
             if !replace, try connection.root.object(name) != nil { throw ToolError.nameExists(name: name) }
-            let result = try NpyImport.run(input, as: name, into: connection)
+            let result = try NpyImport.run(
+                input, as: name, into: connection, compression: compression?.compression)
             try Interruption.check()
             return (result, try connection.commitAsUser(note: "import \(input.path)"))
         }

@@ -38,6 +38,7 @@ struct InfoCommand: ParsableCommand {
         let names = try connection.root.names().count
         let facts: [String: JSON] = [
             "blockSize": .integer(information.blockSize), "blocks": .integer(information.blocks),
+            "compression": .string(information.compression.description),
             "fileBytes": .integer(information.fileBytes),
             "formatVersion": .integer(information.formatVersion),
             "lastDate": .string(HumanText.isoDate(information.lastTID)),
@@ -54,6 +55,7 @@ struct InfoCommand: ParsableCommand {
             ("file size", HumanText.bytes(information.fileBytes)),
             ("used", HumanText.bytes(information.usedBytes)),
             ("block size", HumanText.bytes(information.blockSize)),
+            ("compression", information.compression.description),
             ("blocks", information.mapsBlocks ? "mapped from the file" : "copied into memory"),
             ("names", HumanText.count(names)),
             ("records", HumanText.count(information.records)),
@@ -87,7 +89,7 @@ struct InfoCommand: ParsableCommand {
                 ("order", array.order == .c ? "C (last axis fastest)" : "Fortran (first axis fastest)"),
                 ("strides", ArrayShape.text(array.strides)),
                 ("items", HumanText.count(array.count)), ("size", HumanText.bytes(array.byteCount)),
-                ("block size", HumanText.bytes(blockSize)),
+                ("block size", HumanText.bytes(blockSize)), ("compression", array.compression.description),
                 ("stored blocks", "\(HumanText.count(blocks)) of \(HumanText.count(allBlocks))"),
                 ("stored size", HumanText.bytes(bytes)),
             ]

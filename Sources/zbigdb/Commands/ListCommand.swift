@@ -15,7 +15,8 @@ struct ListCommand: ParsableCommand {
     func run() throws {
         try Session.read(database) { _, connection in
             var table = TextTable([
-                "name": .left, "dtype": .left, "shape": .left, "order": .left, "size": .right,
+                "name": .left, "dtype": .left, "shape": .left, "order": .left, "compression": .left,
+                "size": .right,
             ])
             var entries: [JSON] = []
             for name in try connection.root.names() {
@@ -23,13 +24,13 @@ struct ListCommand: ParsableCommand {
                 try object.activate()
                 guard let array = object as? BigArray else {
                     let kind = "\(type(of: object))"
-                    table.add(name, "(\(kind))", "", "", "")
+                    table.add(name, "(\(kind))", "", "", "", "")
                     entries.append(.object(["kind": .string(kind), "name": .string(name)]))
                     continue
                 }
                 table.add(
                     name, array.dtype.description, ArrayShape.text(array.shape), array.order.description,
-                    HumanText.bytes(array.byteCount))
+                    array.compression.description, HumanText.bytes(array.byteCount))
                 entries.append(.object(array.facts(name)))
             }
             var output = StandardOutput()
@@ -49,8 +50,9 @@ extension BigArray {
     /// What is known without reading an element.
     func facts(_ name: String) -> [String: JSON] {
         [
-            "bytes": .integer(byteCount), "count": .integer(count), "dtype": .string(dtype.description),
-            "kind": .string("BigArray"), "name": .string(name), "order": .string(order.description),
+            "bytes": .integer(byteCount), "compression": .string(compression.description),
+            "count": .integer(count), "dtype": .string(dtype.description), "kind": .string("BigArray"),
+            "name": .string(name), "order": .string(order.description),
             "shape": .shape(shape),
         ]
     }

@@ -16,7 +16,8 @@ struct NpyImport {
     /// - Throws: ``ToolError``, ``Interrupted``, `ArrayError.truncatedNpy` for a file that ends too
     ///   early, `ArrayError` for what is no `.npy` file, and what storing throws.
     static func run(
-        _ file: borrowing InputFile, as name: String, into connection: Connection
+        _ file: borrowing InputFile, as name: String, into connection: Connection,
+        compression: ArrayCompression? = nil
     ) throws -> Result {
         let header = try readHeader(file)
         var extraBytes = 0
@@ -28,7 +29,8 @@ struct NpyImport {
             }
         }
         let array = try connection.createArray(
-            name, shape: header.shape, dtype: header.dtype, order: header.order)
+            name, shape: header.shape, dtype: header.dtype, order: header.order,
+            compression: compression)
         let bools = BoolCheck(header.dtype, file: file.path)
         let size = header.dtype.itemSize
         let step = max(1, pieceBytes / size) * size

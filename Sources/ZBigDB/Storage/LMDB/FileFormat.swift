@@ -26,6 +26,7 @@ struct FileFormat: Sendable {
         static let lastCollection = Array("last-collection".utf8)
         /// What the names of tags follow.
         static let tag = Array("tag/".utf8)
+        static let compression = Array("compression".utf8)
     }
 
     /// Opens the trees of an existing database. Nil if the file has no content at all.
@@ -68,9 +69,9 @@ struct FileFormat: Sendable {
     }
 
     /// Makes the trees of a new database, in one transaction.
-    static func create(_ environment: LMDBEnvironment, blockSize: Int, keepsHistory: Bool)
-        throws(StorageError) -> FileFormat
-    {
+    static func create(
+        _ environment: LMDBEnvironment, blockSize: Int, compression: ArrayCompression, keepsHistory: Bool
+    ) throws(StorageError) -> FileFormat {
         unsafe try environment.write { transaction throws(WriteFailure) in
             func tree(_ name: String) throws(WriteFailure) -> LMDBTree {
                 do throws(StorageError) {
@@ -105,6 +106,10 @@ struct FileFormat: Sendable {
             unsafe try transaction.setCounter(format.meta, MetaKey.nextOID, 1)
             unsafe try transaction.setCounter(format.meta, MetaKey.blockSize, UInt64(blockSize))
             unsafe try transaction.put(format.meta, MetaKey.probe, PayloadProbe.record)
+            if compression != .none {
+                unsafe try transaction.put(
+                    format.meta, MetaKey.compression, Array(compression.description.utf8))
+            }
             if keepsHistory { unsafe try transaction.setCounter(format.meta, MetaKey.keepsHistory, 1) }
             return format
         }

@@ -146,6 +146,8 @@ final class LMDBBlockWriter: BlockWriter {
             try endExtent(&state)
             return nil
         }
+        // What may be compressed gets a record of its own.
+        guard unsafe block.compression == nil else { return nil }
         // A thin block would be mostly zeros there, and pages of zeros cost the same.
         guard unsafe block.pages.count * 2 >= block.pages.pageCount else { return nil }
         try moveKept(&state)

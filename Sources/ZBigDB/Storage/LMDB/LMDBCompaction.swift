@@ -138,11 +138,13 @@ struct StoredBlock: Sendable {
     let tid: TID
     let recipe: BlockRecipe
     let blockSize: Int
+    /// Whether its array is compressed: such blocks do not go into extents.
+    let isCompressed: Bool
     /// Whether what it lies in is an extent that is mostly alive.
     let isInGoodExtent: Bool
 
     /// Nothing is gained by moving it.
-    var isSettled: Bool { recipe.parts.count == 1 && isInGoodExtent }
+    var isSettled: Bool { recipe.parts.count == 1 && (isInGoodExtent || isCompressed) }
     /// In several parts, or in an extent that is mostly dead.
     var gainsAlone: Bool {
         recipe.parts.count > 1 || (recipe.parts.first?.kind == .extent && !isInGoodExtent)
@@ -194,6 +196,7 @@ extension LMDBSnapshot {
         }
         return StoredBlock(
             key: key, tid: tid, recipe: recipe, blockSize: header.pagesPerBlock * header.pageSize,
+            isCompressed: header.compression != nil,
             isInGoodExtent: (shares ?? nil).map { !$0.isSparse } ?? false)
     }
 

@@ -53,6 +53,7 @@ struct LMDBRewrite {
             var own = options
             own.create = true
             own.blockSize = source.blockSize
+            own.compression = source.compression
             own.keepsHistory = source.keepsHistory
             own.compactsAutomatically = false
             own.environment.durability = .none

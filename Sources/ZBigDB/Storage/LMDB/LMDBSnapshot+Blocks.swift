@@ -95,16 +95,28 @@ extension LMDBSnapshot {
             for (index, part) in recipe.parts.enumerated() {
                 let record = unsafe records[index]
                 unsafe storage.environment.willRead(record)
-                try unsafe verify(part, record, "block \(number)")
+                let name = "block \(number)"
+                let header = try unsafe verify(part, record, name)
+                if part.codec != .none, part.isWhole, Int(part.storedPages) * systemPageSize <= buffer.count {
+                    // Most compressed blocks: decompressed to where they belong.
+                    let target = unsafe buffer[0..<(Int(part.storedPages) * systemPageSize)]
+                    try damaged(name) { () throws(ZBlkHeader.Damage) in
+                        unsafe try header.unpack(
+                            record, into: UnsafeMutableRawBufferPointer(rebasing: target))
+                    }
+                    continue
+                }
+                let content = try unsafe content(of: part, record, name)
                 for run in part.runs {
-                    let source = unsafe try pages(part, run, record)
                     let start = Int(run.page) * systemPageSize
-                    guard start + source.count <= buffer.count else {
+                    let end = start + Int(run.count) * systemPageSize
+                    guard end <= buffer.count else {
                         throw .corrupt(path: storage.path, what: "block \(number) is longer than a block")
                     }
-                    unsafe UnsafeMutableRawBufferPointer(
-                        rebasing: buffer[start..<(start + source.count)]
-                    ).copyMemory(from: source)
+                    unsafe content.withPages(run) { source in
+                        unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start..<end])
+                            .copyMemory(from: source)
+                    }
                 }
             }
         }
@@ -177,14 +189,18 @@ extension LMDBSnapshot {
         if missing == changed { return result }
         return try unsafe withRecords(of: recipe) { records throws(StorageError) in
             for (index, part) in recipe.parts.enumerated() {
-                for run in part.runs where run.pages.contains(where: { changed.contains($0) }) {
-                    let old = unsafe try pages(part, run, records[index])
-                    for page in run.pages where changed.contains(page) {
-                        let at = (page - Int(run.page)) * size
-                        let before = unsafe UnsafeRawBufferPointer(rebasing: old[at..<(at + size)])
-                        let after = unsafe UnsafeRawBufferPointer(
-                            rebasing: bytes[(page * size)..<((page + 1) * size)])
-                        if unsafe !before.isEqual(to: after) { result.insert(page) }
+                let runs = part.runs.filter { $0.pages.contains(where: { changed.contains($0) }) }
+                if runs.isEmpty { continue }
+                let content = try unsafe content(of: part, records[index], "a block")
+                for run in runs {
+                    unsafe content.withPages(run) { old in
+                        for page in run.pages where changed.contains(page) {
+                            let at = (page - Int(run.page)) * size
+                            let before = unsafe UnsafeRawBufferPointer(rebasing: old[at..<(at + size)])
+                            let after = unsafe UnsafeRawBufferPointer(
+                                rebasing: bytes[(page * size)..<((page + 1) * size)])
+                            if unsafe !before.isEqual(to: after) { result.insert(page) }
+                        }
                     }
                 }
             }
@@ -192,28 +208,53 @@ extension LMDBSnapshot {
         }
     }
 
-    /// The stored bytes of a run of a part.
-    private func pages(_ part: BlockPart, _ run: PageRun, _ record: UnsafeRawBufferPointer)
-        throws(StorageError) -> UnsafeRawBufferPointer
-    {
-        let start = Int(part.offset) + Int(run.slot) * systemPageSize
-        let end = start + Int(run.count) * systemPageSize
-        guard end <= record.count else {
-            throw .corrupt(path: storage.path, what: "block record \(part.block.rawValue) is too short")
+    func storedBytes(_ recipe: BlockRecipe) throws(StorageError) -> Int {
+        unsafe try withRecords { _, transaction throws(StorageError) in
+            var finder = unsafe RecordFinder(storage: storage, transaction: transaction)
+            var sum = 0
+            for part in recipe.parts {
+                sum +=
+                    part.codec == .none
+                    ? part.livePages * systemPageSize
+                    : unsafe try finder.find(part.block, "a block").count - Int(part.offset)
+            }
+            return sum
         }
-        return unsafe UnsafeRawBufferPointer(rebasing: record[start..<end])
     }
 
-    /// Checks the pages of a part that count against their checksums.
-    private func verify(_ part: BlockPart, _ record: UnsafeRawBufferPointer, _ name: String)
-        throws(StorageError)
+    /// The stored pages of a part.
+    private func content(of part: BlockPart, _ record: UnsafeRawBufferPointer, _ name: String)
+        throws(StorageError) -> PartContent
     {
-        let header: ZBlkHeader
+        try damaged("\(name), block record \(part.block.rawValue)") { () throws(ZBlkHeader.Damage) in
+            try unsafe PartContent(part, record)
+        }
+    }
+
+    private func damaged<R>(_ name: String, _ body: () throws(ZBlkHeader.Damage) -> R) throws(StorageError)
+        -> R
+    {
         do throws(ZBlkHeader.Damage) {
-            header = try unsafe ZBlkHeader(decoding: record)
+            return try body()
         } catch {
             throw .corrupt(path: storage.path, what: "\(name): \(error)")
         }
+    }
+
+    /// Checks the pages of a part that count against their checksums; those that are compressed
+    /// are checked when they are unpacked. Returns the record's header.
+    @discardableResult
+    private func verify(_ part: BlockPart, _ record: UnsafeRawBufferPointer, _ name: String)
+        throws(StorageError) -> ZBlkHeader
+    {
+        let header = try damaged(name) { () throws(ZBlkHeader.Damage) in
+            let header = try unsafe ZBlkHeader(decoding: record)
+            guard header.describes(part) else {
+                throw ZBlkHeader.Damage("its record is of another kind than its header says")
+            }
+            return header
+        }
+        if part.codec != .none { return header }
         let first = (Int(part.offset) - header.payloadOffset) / systemPageSize
         for run in part.runs {
             let slots = (first + Int(run.slot))..<(first + Int(run.slot + run.count))
@@ -225,6 +266,7 @@ extension LMDBSnapshot {
                 throw .corrupt(path: storage.path, what: "\(name), page \(page): its checksum is wrong")
             }
         }
+        return header
     }
 
     /// A newer snapshot, if this one does not see all records: those were written ahead of its

@@ -13,13 +13,15 @@ extension LMDBSnapshot {
         }
         return try blocks.map { key, recipe in
             guard let number = key.block else { return nil }
+            let compression = try compression(of: recipe)
             var bytes = [UInt8](repeating: 0, count: blockSize)
             return try unsafe bytes.withUnsafeMutableBytes { buffer in
                 try unsafe read(recipe, ofBlock: number, into: buffer)
                 let pages = recipe.pages(of: blockSize / systemPageSize)
                 return try unsafe writer.store(
                     NewBlock(
-                        oid: key.oid, number: number, bytes: UnsafeRawBufferPointer(buffer), pages: pages))
+                        oid: key.oid, number: number, bytes: UnsafeRawBufferPointer(buffer), pages: pages,
+                        compression: compression))
             }
         }
     }

@@ -61,6 +61,12 @@ extension LMDBSnapshot {
         }
     }
 
+    /// What the array wants that a recipe's records belong to. Blocks in extents have no compression.
+    func compression(of recipe: BlockRecipe) throws -> BlockCompression? {
+        guard let part = recipe.parts.first, part.kind != .extent else { return nil }
+        return try unsafe withRecord(part.block) { unsafe try ZBlkHeader(decoding: $0).compression }
+    }
+
     /// Runs `body` with a block record.
     func withRecord<R>(_ id: BlockID, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
         let gate = storage.environment.gate

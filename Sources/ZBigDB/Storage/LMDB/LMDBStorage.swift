@@ -14,6 +14,8 @@ final class LMDBStorage: RecordStorage {
     let owner: OwnerSlot?
     /// Bytes in a block of arrays made without another wish.
     let blockSize: Int
+    /// The same of their compression.
+    let compression: ArrayCompression
     /// How many entries the transactions log keeps.
     let logLimit: Int
     /// Whether blocks can be mapped from the file.
@@ -53,6 +55,8 @@ final class LMDBStorage: RecordStorage {
         var create = false
         /// The block size of a new database.
         var blockSize = 2 << 20
+        /// The compression of arrays of a new database.
+        var compression = ArrayCompression.none
         /// Whether a new database keeps old versions of records.
         var keepsHistory = false
         var logLimit = 100_000
@@ -76,7 +80,8 @@ final class LMDBStorage: RecordStorage {
             format = opened
         } else if options.create, !options.environment.isReadOnly {
             format = try FileFormat.create(
-                environment, blockSize: blockSize, keepsHistory: options.keepsHistory)
+                environment, blockSize: blockSize, compression: options.compression,
+                keepsHistory: options.keepsHistory)
         } else {
             throw .notADatabase(path: path, reason: "it is an LMDB file without content")
         }
@@ -88,6 +93,7 @@ final class LMDBStorage: RecordStorage {
         let meta = format.meta
         let environment = self.environment
         let allowsZeroCopy = options.allowsZeroCopy
+        compression = try Self.compression(environment, meta)
         let (size, history, holds) = unsafe try environment.read { transaction throws(StorageError) in
             let size = try unsafe Int(transaction.counter(meta, FileFormat.MetaKey.blockSize))
             let history = try unsafe transaction.counter(meta, FileFormat.MetaKey.keepsHistory) != 0
@@ -102,6 +108,21 @@ final class LMDBStorage: RecordStorage {
     }
 
     deinit { try? dropGarbage() }
+
+    private static func compression(_ environment: LMDBEnvironment, _ meta: LMDBTree) throws(StorageError)
+        -> ArrayCompression
+    {
+        unsafe try environment.read { transaction throws(StorageError) in
+            guard let value = unsafe try transaction.get(meta, FileFormat.MetaKey.compression) else {
+                return .none
+            }
+            let text = unsafe String(decoding: value, as: UTF8.self)
+            guard let compression = ArrayCompression(text) else {
+                throw .corrupt(path: environment.path, what: "unknown compression \"\(text)\"")
+            }
+            return compression
+        }
+    }
 
     /// After a commit: snapshots of processes that died pin pages until somebody looks.
     func noteCommit() {

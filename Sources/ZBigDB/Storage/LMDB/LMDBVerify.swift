@@ -201,7 +201,9 @@ struct LMDBVerify {
                 guard let problem = header.contradiction(part, key) else { continue }
                 report.problems.append(VerifyProblem(oid: key.oid, block: key.block, problem))
             }
-            for slot in unsafe header.damagedPages(record) {
+            let damaged = unsafe header.damagedPages(record)
+            if damaged.isEmpty { try unsafe checkPacked(record, header) }
+            for slot in damaged {
                 let (block, page) = header.place(of: slot)
                 report.problems.append(
                     VerifyProblem(
@@ -209,6 +211,17 @@ struct LMDBVerify {
             }
         } catch {
             report.problems.append(VerifyProblem(oid: first?.oid, block: first?.block, error.description))
+        }
+    }
+
+    /// Whether what is compressed can be read.
+    private func checkPacked(_ record: UnsafeRawBufferPointer, _ header: ZBlkHeader)
+        throws(ZBlkHeader.Damage)
+    {
+        if header.codec == .none { return }
+        unsafe try Scratch(header.contentPages * header.pageSize).withBytes {
+            bytes throws(ZBlkHeader.Damage) in
+            unsafe try header.unpack(record, into: bytes)
         }
     }
 
@@ -234,8 +247,9 @@ struct LMDBVerify {
 
 extension ZBlkHeader {
     /// The block and the page of it that a payload page is.
-    fileprivate func place(of slot: Int) -> (block: Int, page: Int) {
-        switch kind {
+    fileprivate func place(of slot: Int) -> (block: Int, page: Int?) {
+        if codec != .none { return (firstBlock, nil) }
+        return switch kind {
         case .full: (firstBlock, slot)
         case .extent: (firstBlock + slot / pagesPerBlock, slot % pagesPerBlock)
         case .delta: (firstBlock, pages?.pages.dropFirst(slot).first ?? slot)
@@ -249,13 +263,14 @@ extension ZBlkHeader {
             return "its header says object \(oid), block \(firstBlock)"
         }
         let start = kind == .extent ? (block - firstBlock) * pagesPerBlock : 0
-        if part.kind != kind || part.codec != codec
+        if part.kind != kind || !describes(part)
             || Int(part.offset) != payloadOffset + start * pageSize
         {
             return "its record is of another kind than its header says"
         }
-        let slots = kind == .extent ? pagesPerBlock : payloadPages
+        let slots = kind == .extent ? pagesPerBlock : contentPages
         let bitmap = pages?.pages
+        if let bitmap, bitmap.count != contentPages { return "its record has other pages" }
         for run in part.runs {
             let end = Int(run.slot + run.count)
             if end > slots || run.pages.upperBound > pagesPerBlock { return "its record has fewer pages" }
