@@ -20,12 +20,17 @@ enum Seam {
     static let history = ["zbigdb-history"]
 
     /// The codecs that blocks can be stored with, as systems.
-    static let codecs: [String] = []
+    static let codecs = ["zbigdb-zstd", "zbigdb-zstd-3", "zbigdb-zstd-9"]
+
+    private static let compression: [String: ArrayCompression] = [
+        "zbigdb-zstd": .zstd, "zbigdb-zstd-3": .zstd(level: 3), "zbigdb-zstd-9": .zstd(level: 9),
+    ]
 
     /// The configuration of a system's new database.
     static func configuration(_ system: String) -> Database.Configuration {
         var configuration = Database.Configuration()
         configuration.keepsHistory = history.contains(system)
+        configuration.compression = compression[system] ?? .none
         return configuration
     }
 }
