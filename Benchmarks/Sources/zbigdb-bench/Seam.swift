@@ -20,10 +20,10 @@ enum Seam {
     static let history = ["zbigdb-history"]
 
     /// The codecs that blocks can be stored with, as systems.
-    static let codecs = ["zbigdb-zstd", "zbigdb-zstd-3", "zbigdb-zstd-9"]
+    static let codecs = ["zbigdb-zstd-1", "zbigdb-zstd-3", "zbigdb-zstd-9"]
 
     private static let compression: [String: ArrayCompression] = [
-        "zbigdb-zstd": .zstd, "zbigdb-zstd-3": .zstd(level: 3), "zbigdb-zstd-9": .zstd(level: 9),
+        "zbigdb-zstd-1": .zstd(level: 1), "zbigdb-zstd-3": .zstd(level: 3), "zbigdb-zstd-9": .zstd(level: 9),
     ]
 
     /// The configuration of a system's new database.

@@ -11,11 +11,11 @@ import Testing
     func options() throws {
         let tool = try ToolRunner()
         try tool.numPy("np.save(folder + '/a.npy', np.arange(100000) * 0.5)")
-        #expect(try tool("create", "z.db", "--compression", "zstd").text.contains("zstd:1"))
+        #expect(try tool("create", "z.db", "--compression", "zstd").text.contains("zstd:3"))
         #expect(try tool("create", "n.db").exitCode == 0)
         let imports: [(String, String, [String], String)] = [
-            ("z.db", "own", [], "zstd:1"), ("z.db", "none", ["--compression", "none"], "none"),
-            ("n.db", "own", [], "none"), ("n.db", "zstd", ["--compression", "zstd:3"], "zstd:3"),
+            ("z.db", "own", [], "zstd:3"), ("z.db", "none", ["--compression", "none"], "none"),
+            ("n.db", "own", [], "none"), ("n.db", "zstd", ["--compression", "zstd:5"], "zstd:5"),
         ]
         for (database, name, options, compression) in imports {
             #expect(try tool.run(["import", database, name, "a.npy"] + options).exitCode == 0)
@@ -29,7 +29,7 @@ import Testing
             #expect(try tool.contents("\(name).npy") == tool.contents("a.npy"))
             #expect(try tool("verify", database).exitCode == 0)
         }
-        #expect(try tool("info", "z.db", "--json").decoded(as: Facts.self).compression == "zstd:1")
+        #expect(try tool("info", "z.db", "--json").decoded(as: Facts.self).compression == "zstd:3")
         for wrong in ["lz4", "zstd:", "zstd:0", "zstd:20"] {
             #expect(try tool("create", "w.db", "--compression", wrong).exitCode == 64)
             #expect(try tool("import", "n.db", "w", "a.npy", "--compression", wrong).exitCode == 64)

@@ -39,7 +39,7 @@ struct CompressedRecordTests {
                 BlockRecordBuilder(
                     NewBlock(
                         oid: OID(rawValue: 3), number: 4, bytes: block, pages: pages,
-                        compression: BlockCompression(level: 1, elementSize: elementSize))))
+                        compression: BlockCompression(level: 3, elementSize: elementSize))))
             let record = [UInt8](unsafeUninitializedCapacity: builder.size) { buffer, count in
                 memset(buffer.baseAddress!, 0xee, builder.size)
                 builder.build(in: UnsafeMutableRawBufferPointer(buffer))
@@ -66,7 +66,7 @@ struct CompressedRecordTests {
                 record[offset..<(offset + count)].reversed().reduce(0) { $0 << 8 | Int($1) }
             }
             let (offset, size) = (field(12, 4), field(48, 8))
-            #expect(field(28, 1) == Int(part.codec.rawValue) && field(29, 1) == 1)
+            #expect(field(28, 1) == Int(part.codec.rawValue) && field(29, 1) == 3)
             #expect(field(30, 2) == elementSize && field(56, 4) == pages.count)
             #expect(record.count == offset + (size + 4095) / 4096 * 4096)
             #expect(record[(offset + size)...].allSatisfy { $0 == 0 })

@@ -9,8 +9,9 @@ public struct ArrayCompression: Hashable, Sendable, LosslessStringConvertible {
 
     /// Blocks are stored as they are, to be mapped without a copy.
     public static let none = ArrayCompression(level: 0)
-    /// zstd with the default level, 1.
-    public static let zstd = ArrayCompression(level: 1)
+    /// zstd with the default level, 3. Lower ones are faster, but what they make of floating-point
+    /// numbers differs from block to block.
+    public static let zstd = ArrayCompression(level: 3)
     /// zstd, with the bytes of the elements shuffled before where that helps. A level that is not
     /// in ``levels`` becomes the nearest that is.
     public static func zstd(level: Int) -> ArrayCompression {

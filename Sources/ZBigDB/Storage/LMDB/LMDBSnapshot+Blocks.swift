@@ -222,6 +222,18 @@ extension LMDBSnapshot {
         }
     }
 
+    /// The bytes of a run of a part that is not compressed, where the record has them.
+    private func pages(_ part: BlockPart, _ run: PageRun, _ record: UnsafeRawBufferPointer)
+        throws(StorageError) -> UnsafeRawBufferPointer
+    {
+        let start = Int(part.offset) + Int(run.slot) * systemPageSize
+        let end = start + Int(run.count) * systemPageSize
+        guard end <= record.count else {
+            throw .corrupt(path: storage.path, what: "block record \(part.block.rawValue) is too short")
+        }
+        return unsafe UnsafeRawBufferPointer(rebasing: record[start..<end])
+    }
+
     /// The stored pages of a part.
     private func content(of part: BlockPart, _ record: UnsafeRawBufferPointer, _ name: String)
         throws(StorageError) -> PartContent
