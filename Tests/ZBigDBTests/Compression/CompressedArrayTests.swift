@@ -76,6 +76,11 @@ struct CompressedArrayTests {
                     now = committed
                 }
                 try #require(try bytes(array) == now)
+                if random.chance(20) {
+                    var streamed: [UInt8] = []
+                    try array.forEachPiece { streamed += $1 }
+                    try #require(streamed == now)
+                }
             }
             try connection.commit()
             #expect(try database.verify().problems == [])
