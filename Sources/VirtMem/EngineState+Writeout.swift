@@ -87,6 +87,7 @@ extension EngineState {
     mutating func rebase(_ handle: HandleState, _ run: Range<Int>, _ sources: [BlockSource])
         throws(VirtMemError)
     {
+        try makeAbsent(handle, Self.unbacked(handle, run, sources))
         var writer = SegmentWriter(zero: zeroDescriptor)
         var rebased: [Block] = []
         for (number, source) in zip(run, sources) {
@@ -122,6 +123,19 @@ extension EngineState {
             if let frame = block.frame { drop(frame) }
             block.frame = nil
             if block.isEvictable { recency.append(block) }
+        }
+    }
+
+    /// Detached blocks that can only be copied from now on: pages not written still show the
+    /// backend's file, where others may be written to the old place.
+    private static func unbacked(_ handle: HandleState, _ run: Range<Int>, _ sources: [BlockSource])
+        -> [Int]
+    {
+        zip(run, sources).compactMap { number, source in
+            guard source.isLoad, let block = handle.blocks[number], block.isDetached,
+                block.state == .loaded, case .extents = block.clean
+            else { return nil }
+            return number
         }
     }
 

@@ -101,7 +101,8 @@ extension FileHandle {
     /// backend's snapshot contains what was stored; the bytes do not change.
     ///
     /// Blocks the backend can only copy keep their memory, but may be evicted from
-    /// now on; the pages changed before count as changed again with their next change.
+    /// now on; the pages changed before count as changed again with their next change. Those
+    /// that were mapped from a file until now become absent.
     public func rebase() throws(VirtMemError) {
         try engine.refuseInChild(name)
         let numbers = engine.locked { state -> [Int] in

@@ -171,6 +171,27 @@ extension EngineTests {
             #expect(try (0..<4).map { try handle.bytes($0) } == before)
         }
 
+        @Test("a mapped block that can only be copied from now on leaves its old place")
+        func rebaseToCopies() throws {
+            let old = file.append([UInt8](repeating: 1, count: size))
+            let extent = FileExtent(descriptor: file.descriptor, fileOffset: old, length: size)
+            file.set(0, source: .extents([extent]))
+            handle.write(2, 0, 3 * page)
+            handle.write(2, 1, 3 * page)  // over a hole, which nobody overwrites
+            try handle.writeout([.store, .markStored])
+            for block in 0..<2 { file.set(block, source: .load) }
+            try handle.rebase()
+            // The backend gives the old place to others.
+            let others = [UInt8](repeating: 9, count: size)
+            let count = others.withUnsafeBytes {
+                pwrite(file.descriptor, $0.baseAddress, size, off_t(old))
+            }
+            #expect(count == size)
+            #expect(try handle.bytes(0) == [UInt8](repeating: 200, count: size))
+            #expect(handle.byte(1) == 0 && handle.byte(1, 3 * page) == 2)
+            #expect(file.loads == [0])
+        }
+
         @Test("without rebase, pages changed before the mark count again: never too few")
         func withoutRebase() throws {
             file.set(0, 1)
