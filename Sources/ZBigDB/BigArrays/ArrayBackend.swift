@@ -14,9 +14,9 @@ final class ArrayBackend: BigFile {
     private let ahead: AheadWriter
     private let policy: RewritePolicy
     private let compression: ArrayCompression
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
-    private struct State {
+    struct State {
         var writer: (any BlockWriter)?
         /// Blocks from this one on were dropped by this transaction: they are
         /// holes, whatever the snapshot says.
@@ -33,7 +33,7 @@ final class ArrayBackend: BigFile {
     }
 
     /// A block that was given to a writer.
-    private struct Stored {
+    struct Stored: Equatable {
         let base: TID?
         let baseRecipe: BlockRecipe
         var patch: BlockPatch

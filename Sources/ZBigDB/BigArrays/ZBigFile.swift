@@ -132,6 +132,25 @@ public final class ZBigFile: PersistentObject {
         backend?.drop(from: firstWhole, cutting: byte / blockSize)
     }
 
+    // MARK: Savepoints
+
+    /// Stores all changes ahead of the commit, and remembers where they are.
+    ///
+    /// - Throws: `VirtMemError.spillFailed`, and `VirtMemError.accessInProgress` in a scoped access to them.
+    func savepoint() throws -> ArrayBackend.Mark? {
+        try handle?.spillAll()
+        return backend?.mark()
+    }
+
+    /// The bytes of a savepoint again; of none: those the transaction began with.
+    func rollback(to mark: ArrayBackend.Mark?) throws {
+        // As in discard(): changes end first, so that nobody stores them ahead in between.
+        try handle?.discard()
+        guard let (changed, from) = backend?.restore(mark ?? ArrayBackend.Mark()) else { return }
+        try handle?.invalidate(changed)
+        if let from { try handle?.invalidate(from: from) }
+    }
+
     // MARK: The commit
 
     /// Nothing is stored ahead of the commit any more, by no thread.

@@ -1,9 +1,12 @@
-// Savepoints of objects and maps: their states as they would be committed now.
+// Savepoints: the states of objects and maps as they would be committed now, and where the changed
+// blocks of arrays are stored ahead of the commit.
 
 extension Connection: SavepointDataManager {
-    /// Remembers the changed objects' states (behaviour H23). Conflicts are found at the commit only.
+    /// Remembers the changed objects' states, and stores changed array memory ahead of the commit
+    /// (behaviours H23, E39). Conflicts are found at the commit only.
     ///
-    /// - Throws: ``TransactionError/noSavepoints(participant:)`` if array memory was changed.
+    /// - Throws: ``StorageError``; `VirtMemError.accessInProgress` inside a scoped access to a changed array.
+    /// - Complexity: O(objects changed in this transaction), and O(array memory changed since the savepoint before).
     public func savepoint() throws -> any DataManagerSavepoint { try ConnectionSavepoint(self) }
 }
 
@@ -14,14 +17,11 @@ private final class ConnectionSavepoint: DataManagerSavepoint {
     private let added: [PersistentObject]
     private let readings: [OID: TID?]
     private var restore: [() throws -> Void] = []
+    private var files: [OID: ArrayBackend.Mark] = [:]
 
     init(_ connection: Connection) throws {
         self.connection = connection
-        // Array memory: each open file will give a savepoint of its own, once blocks can be stored
-        // ahead of a savepoint.
-        guard !connection.openFiles.values.contains(where: \.isDirty) else {
-            throw TransactionError.noSavepoints(participant: connection.sortKey)
-        }
+        for (oid, file) in connection.openFiles { files[oid] = try file.savepoint() }
         var builder = CommitBuilder(connection: connection)
         // Serialising adds the new objects that changed ones refer to.
         var index = 0
@@ -36,7 +36,7 @@ private final class ConnectionSavepoint: DataManagerSavepoint {
     }
 
     func rollback() throws {
-        for file in connection.openFiles.values { try file.discard() }
+        for (oid, file) in connection.openFiles { try file.rollback(to: files[oid]) }
         let later = Set(connection.changed.map(ObjectIdentifier.init)).subtracting(
             changed.map(ObjectIdentifier.init))
         let laterAdded = Set(connection.added.map(ObjectIdentifier.init)).subtracting(

@@ -72,7 +72,11 @@ extension Connection: DataManager {
         guard let request = commit.request else {
             throw StorageError.protocolViolation("tpcVote without commit")
         }
-        if request.writes.isEmpty, request.readings.isEmpty, request.blockWrites.isEmpty { return }
+        if request.writes.isEmpty, request.readings.isEmpty, request.blockWrites.isEmpty {
+            // What was stored ahead is of changes that were rolled back.
+            commit.writer?.discard()
+            return
+        }
         do {
             commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1) {
                 resolve($0, $1)

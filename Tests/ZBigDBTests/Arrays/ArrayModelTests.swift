@@ -24,6 +24,12 @@ struct ArrayModelTests {
         var now: [UInt8]
         var base: [UInt8]
         var isChanged = false
+        var savepoints: [(savepoint: Savepoint, now: [UInt8], isChanged: Bool)] = []
+
+        /// A transaction ended.
+        mutating func begin(_ committed: [UInt8]) {
+            (now, base, isChanged, savepoints) = (committed, committed, false, [])
+        }
     }
 
     private func configuration(_ mode: LoadMode, _ variant: Variant) -> Database.Configuration {
@@ -71,7 +77,7 @@ struct ArrayModelTests {
         var committed = [UInt8](repeating: 0, count: 3 * Self.block)
         // The last one only reads, and moves to newer snapshots now and then.
         var sides = try (0..<3).map { _ in try side(database, committed) }
-        var (commits, conflicts, spilled) = (0, 0, 0)
+        var (commits, conflicts, spilled, rollbacks) = (0, 0, 0, 0)
 
         func check(_ index: Int) throws {
             let (array, expected) = (sides[index].array, sides[index].now)
@@ -82,11 +88,11 @@ struct ArrayModelTests {
             try #require(isSame)
         }
 
-        for step in 0..<700 {
+        for step in 0..<900 {
             let index = Int.random(in: 0..<2, using: &random)
             let array = sides[index].array
             let count = sides[index].now.count
-            switch Int.random(in: 0..<100, using: &random) {
+            switch Int.random(in: 0..<134, using: &random) {
             case 0..<45 where count > 0:
                 let start = Int.random(in: 0..<count, using: &random)
                 let length = min(
@@ -128,17 +134,13 @@ struct ArrayModelTests {
                     conflicts += 1
                     try sides[index].connection.abort()
                 }
-                sides[index].now = committed
-                sides[index].base = committed
-                sides[index].isChanged = false
+                sides[index].begin(committed)
                 try check(index)
                 // Whatever was committed, and whatever is stored ahead, is not seen before a boundary.
                 try check(2)
             case 88..<94:
                 try sides[index].connection.abort()
-                sides[index].now = committed
-                sides[index].base = committed
-                sides[index].isChanged = false
+                sides[index].begin(committed)
                 try check(index)
             case 94..<96:
                 try sides[index].connection.abort()
@@ -155,6 +157,20 @@ struct ArrayModelTests {
                 database = try Database(temporary.path, configuration: configuration(mode, variant))
                 sides = try (0..<3).map { _ in try side(database, committed) }
                 for index in sides.indices { try check(index) }
+            case 100..<112:
+                let savepoint = try sides[index].connection.savepointOfTransaction()
+                sides[index].savepoints.append((savepoint, sides[index].now, sides[index].isChanged))
+                try check(index)
+            case 112..<134:
+                guard !sides[index].savepoints.isEmpty else { continue }
+                let place = Int.random(in: sides[index].savepoints.indices, using: &random)
+                try sides[index].savepoints[place].savepoint.rollback()
+                (sides[index].now, sides[index].isChanged) = (
+                    sides[index].savepoints[place].now, sides[index].savepoints[place].isChanged
+                )
+                sides[index].savepoints.removeSubrange((place + 1)...)
+                rollbacks += 1
+                try check(index)
             default:
                 try sides[2].connection.begin()
                 (sides[2].now, sides[2].base) = (committed, committed)
@@ -164,7 +180,8 @@ struct ArrayModelTests {
         #expect(commits > 20)
         #expect(conflicts > 0)
         spilled += database.dirtyBudget.spilledBlocks
-        #expect((spilled > 0) == (variant != .plain))
+        #expect(spilled > 0)
+        #expect(rollbacks > 5)
         #expect(try database.verify().problems == [])
         for side in sides { try side.connection.abort() }
         try sides[2].connection.root.set("end", Note("what was aborted goes with a commit"))

@@ -17,7 +17,7 @@ struct Workload: Codable, Sendable {
         /// So much that blocks are written ahead of the commit.
         case bulk
         /// The same, changed block after block with a small dirty budget: most of it leaves memory
-        /// before the commit begins.
+        /// before the commit begins. Half-way some of it is rolled back to a savepoint.
         case spilled
         /// With another participant, so that the vote is durable.
         case several
@@ -76,13 +76,12 @@ struct Workload: Codable, Sendable {
                 }
             }
             if kind == .spilled {
-                for start in stride(from: 0, to: Self.bulkBytes, by: Self.block) {
-                    try bulk.withUnsafeMutableBytes(of: start..<(start + Self.block)) { bytes in
-                        for at in stride(from: 0, to: bytes.count, by: systemPageSize) {
-                            bytes.storeBytes(of: Int64(number), toByteOffset: at, as: Int64.self)
-                        }
-                    }
-                }
+                let half = Self.bulkBytes / 2 / Self.block * Self.block
+                try fill(bulk, 0..<half, with: number)
+                let savepoint = try connection.transactionManager.current().savepoint()
+                try fill(bulk, (half - 4 * Self.block)..<(half + 4 * Self.block), with: -1)
+                try savepoint.rollback()
+                try fill(bulk, half..<Self.bulkBytes, with: number)
             }
             if kind == .several { try connection.transactionManager.current().join(Recorder("~")) }
             try connection.commit(note: "\(name) \(number)")
@@ -90,6 +89,17 @@ struct Workload: Codable, Sendable {
         }
         close(file)
         try connection.close()
+    }
+
+    /// Changes every page of a range, block after block.
+    private func fill(_ array: BigArray, _ range: Range<Int>, with number: Int) throws {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.block) {
+            try array.withUnsafeMutableBytes(of: start..<(start + Self.block)) { bytes in
+                for at in stride(from: 0, to: bytes.count, by: systemPageSize) {
+                    bytes.storeBytes(of: Int64(number), toByteOffset: at, as: Int64.self)
+                }
+            }
+        }
     }
 
     private func openAcknowledgements() -> Int32 {

@@ -200,29 +200,6 @@ struct SavepointTests {
         try two.abort()
         #expect(read.name == "one")
     }
-
-    @Test("E39 a savepoint with changed array memory is refused, and nothing of it is committed")
-    func arrays() throws {
-        let temporary = try TemporaryDatabase()
-        let connection = try temporary.database.connect()
-        let array = try connection.createArray("a", shape: [10], of: UInt8.self)
-        try connection.commit()
-        try array.setElement(1, to: UInt8(7))
-        #expect(throws: TransactionError.self) { try connection.savepointOfTransaction() }
-        #expect(throws: TransactionError.self) { try connection.commit() }
-        try connection.abort()
-        #expect(try array.element(1, as: UInt8.self) == 0)
-        // Written after a savepoint, and gone after going back to it.
-        let ann = Party("Ann")
-        try connection.root.set("ann", ann)
-        let savepoint = try connection.savepointOfTransaction()
-        try array.setElement(1, to: UInt8(9))
-        try savepoint.rollback()
-        #expect(try array.element(1, as: UInt8.self) == 0)
-        try connection.commit()
-        let other = try temporary.database.connect()
-        #expect(try other.root.array("a").element(1, as: UInt8.self) == 0)
-    }
 }
 
 extension Connection {
