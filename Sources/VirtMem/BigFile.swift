@@ -12,6 +12,11 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
     /// A short fill leaves a tail of zeros. The buffer must not be kept.
     func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws
 
+    /// The same for a block that ``sources(of:)`` has just given this key. Returns whether the bytes are those
+    /// that the key names; if the backend's snapshot has moved on meanwhile they may be newer,
+    /// and other handles must not get them under the key. The default says yes.
+    func loadblk(_ blk: Int, of key: FrameKey, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool
+
     /// Takes the bytes of dirty block `blk`.
     ///
     /// `changed` holds the pages written since the block was last clean. Calls
@@ -58,6 +63,14 @@ public protocol BigFile: AnyObject, Sendable, CustomStringConvertible {
 }
 
 extension BigFile {
+    /// Content that has a key stays what it is.
+    public func loadblk(_ blk: Int, of key: FrameKey, into buffer: UnsafeMutableRawBufferPointer) throws
+        -> Bool
+    {
+        try unsafe loadblk(blk, into: buffer)
+        return true
+    }
+
     /// Nothing to prepare.
     public func willStore(_ blks: Range<Int>, changedPages: [Int]) {}
 

@@ -102,9 +102,12 @@ extension Engine {
     private func frame(_ file: any BigFile, _ block: Int, _ source: BlockSource, _ filled: inout Int)
         throws(VirtMemError) -> RAMPool.Frame
     {
-        guard case .loadShared(let key) = source else { return try loadFrame(file, block, &filled) }
+        guard case .loadShared(let key) = source else {
+            return try loadFrame(file, block, nil, &filled).frame
+        }
         if let frame = pool.shared(key, size: file.blockSize) { return frame }
-        return pool.share(try loadFrame(file, block, &filled), key)
+        let (frame, isOfKey) = try loadFrame(file, block, key, &filled)
+        return isOfKey ? pool.share(frame, key) : frame
     }
 
     /// Evicts until `size` more bytes of frames fit in the budget.
@@ -131,9 +134,9 @@ extension Engine {
         }
     }
 
-    /// Has the backend fill a frame of the RAM pool.
-    private func loadFrame(_ file: any BigFile, _ block: Int, _ filled: inout Int) throws(VirtMemError)
-        -> RAMPool.Frame
+    /// Has the backend fill a frame of the RAM pool. Says whether it has what `key` names.
+    private func loadFrame(_ file: any BigFile, _ block: Int, _ key: FrameKey?, _ filled: inout Int)
+        throws(VirtMemError) -> (frame: RAMPool.Frame, isOfKey: Bool)
     {
         let size = file.blockSize
         try makeRoomForFrame(size, "block \(block) of \(file)")
@@ -141,13 +144,18 @@ extension Engine {
         filled += size
         let frame = try pool.allocate(size)
         do {
-            try unsafe pool.withBytes(of: frame) { bytes in
+            let isOfKey = try unsafe pool.withBytes(of: frame) { bytes in
                 do {
-                    try inCallback("loadblk") { try unsafe file.loadblk(block, into: bytes) }
+                    return try inCallback("loadblk") {
+                        if let key { return try unsafe file.loadblk(block, of: key, into: bytes) }
+                        try unsafe file.loadblk(block, into: bytes)
+                        return false
+                    }
                 } catch {
                     throw VirtMemError.loadFailed(file: file.description, block: block, cause: error)
                 }
             }
+            return (frame, isOfKey)
         } catch let error as VirtMemError {
             pool.release(frame)
             throw error
@@ -155,6 +163,5 @@ extension Engine {
             pool.release(frame)
             throw .loadFailed(file: file.description, block: block, cause: error)
         }
-        return frame
     }
 }

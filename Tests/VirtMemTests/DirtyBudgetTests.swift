@@ -15,7 +15,7 @@ extension FileHandle {
 
 extension EngineTests {
     /// A transaction that changes more than its budget of memory.
-    @Suite struct DirtyBudgetTests {
+    @Suite(.watched) struct DirtyBudgetTests {
         static let limit = 16
         let file: SpillFile
         let budget: DirtyBudget

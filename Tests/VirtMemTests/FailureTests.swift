@@ -194,10 +194,27 @@ extension EngineTests {
             let loads = Counter()
             let domain: UInt64
             let revision: Counter
+            /// Runs between the look for a block's place and its load.
+            let beforeLoad: @Sendable () -> Void
 
-            init(domain: UInt64, revision: Counter = Counter()) {
+            init(
+                domain: UInt64, revision: Counter = Counter(), beforeLoad: @escaping @Sendable () -> Void = {}
+            ) {
                 self.domain = domain
                 self.revision = revision
+                self.beforeLoad = beforeLoad
+            }
+
+            private func key(_ blk: Int) -> FrameKey {
+                FrameKey(domain: domain, content: UInt64(blk + 1000 * revision.value))
+            }
+
+            func loadblk(_ blk: Int, of key: FrameKey, into buffer: UnsafeMutableRawBufferPointer) throws
+                -> Bool
+            {
+                beforeLoad()
+                try loadblk(blk, into: buffer)
+                return key == self.key(blk)
             }
 
             func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
@@ -207,11 +224,7 @@ extension EngineTests {
 
             func storeblk(_ blk: Int, bytes: UnsafeRawBufferPointer, changed: PageSet) throws {}
 
-            func sources(of blks: Range<Int>) throws -> [BlockSource] {
-                blks.map {
-                    .loadShared(FrameKey(domain: domain, content: UInt64($0 + 1000 * revision.value)))
-                }
-            }
+            func sources(of blks: Range<Int>) throws -> [BlockSource] { blks.map { .loadShared(key($0)) } }
         }
 
         private var used: Int { get throws { try Engine.shared().pool.usedBytes } }
@@ -253,6 +266,22 @@ extension EngineTests {
             let other = try FileHandle(KeyedFile(domain: 1003))
             #expect(other.byte(1) == 1)
             #expect(file.loads.value == 2)
+        }
+
+        @Test("a backend that moves on during a load shares nothing under the old key")
+        func movedDuringLoad() throws {
+            let revision = Counter()
+            let moving = try FileHandle(
+                KeyedFile(domain: 1004, revision: revision) { if revision.value == 0 { revision.add() } })
+            let staying = try FileHandle(KeyedFile(domain: 1004))
+            #expect(moving.byte(1) == 11)
+            #expect(staying.byte(1) == 1)
+            // Under its own key it is shared.
+            let file = KeyedFile(domain: 1004, revision: revision)
+            try moving.invalidate([1])
+            #expect(moving.byte(1) == 11)
+            #expect(try FileHandle(file).byte(1) == 11)
+            #expect(file.loads.value == 0)
         }
     }
 

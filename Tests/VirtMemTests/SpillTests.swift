@@ -5,7 +5,7 @@ import Testing
 
 extension EngineTests {
     /// Blocks that leave memory before the end of their transaction, one at a time.
-    @Suite struct SpillTests {
+    @Suite(.watched) struct SpillTests {
         let file: SpillFile
         let budget: DirtyBudget
         let handle: FileHandle

@@ -83,12 +83,25 @@ final class ArrayBackend: BigFile {
     }
 
     func loadblk(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
+        _ = try unsafe load(blk, into: buffer)
+    }
+
+    /// With a thread that reads at the boundary the snapshot may be another than the one that gave the key.
+    func loadblk(_ blk: Int, of key: FrameKey, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+        try unsafe load(blk, into: buffer)?.rawValue == key.revision
+    }
+
+    /// Returns which version it loaded; nil for zeros and for what this transaction stored ahead.
+    private func load(_ blk: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> TID? {
         let snapshot = try box.current(for: description)
-        let stored = state.withLock { Self.readable($0, blk..<(blk + 1)).first?.1 }
-        guard let recipe = try stored ?? snapshot.record(RecordKey(oid, block: blk))?.value.recipe else {
-            return
+        if let stored = state.withLock({ Self.readable($0, blk..<(blk + 1)).first?.1 }) {
+            try unsafe snapshot.read(stored, ofBlock: blk, into: buffer)
+            return nil
         }
+        guard let record = try snapshot.record(RecordKey(oid, block: blk)), let recipe = record.value.recipe
+        else { return nil }
         try unsafe snapshot.read(recipe, ofBlock: blk, into: buffer)
+        return record.tid
     }
 
     // MARK: Storing
