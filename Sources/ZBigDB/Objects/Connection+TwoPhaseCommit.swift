@@ -92,7 +92,10 @@ extension Connection: DataManager {
         if let prepared = commit.prepared {
             try prepared.finish()
             commit.committedTID = prepared.tid
-            if let tid = prepared.tid { transaction.tid = max(transaction.tid ?? .zero, tid) }
+            if let tid = prepared.tid {
+                transaction.tid = max(transaction.tid ?? .zero, tid)
+                database.watch.didCommit()
+            }
         }
         for file in openFiles.values { file.markStored() }
         for object in changed {

@@ -79,6 +79,8 @@ public final class Database: Sendable {
 
     private let state: Mutex<State>
     let pool: ConnectionPool
+    /// Tells observers of commits.
+    let watch: ChangeWatch
     let writeQueue = DispatchQueue(label: "zbigdb.write")
     let readQueue = DispatchQueue(label: "zbigdb.read", attributes: .concurrent)
 
@@ -103,6 +105,7 @@ public final class Database: Sendable {
             try Self.makeRoot(storage)
         }
         state = Mutex(State(storage: storage))
+        watch = ChangeWatch(storage)
     }
 
     static func options(_ configuration: Configuration) -> LMDBStorage.Options {
@@ -153,7 +156,7 @@ public final class Database: Sendable {
         }
     }
 
-    /// Closes the database. It can be opened again afterwards.
+    /// Closes the database, which ends sequences of its changes. It can be opened again afterwards.
     ///
     /// - Throws: ``DatabaseError/connectionsOpen(path:count:)``.
     public func close() throws {
@@ -163,6 +166,7 @@ public final class Database: Sendable {
                 throw DatabaseError.connectionsOpen(path: path, count: state.connections)
             }
             state.storage = nil
+            watch.close()
         }
     }
 

@@ -91,6 +91,9 @@ protocol StorageSnapshot: AnyObject, Sendable {
     func willRead(_ recipes: [BlockRecipe])
     /// Bytes that the file has for a block with this recipe: for compressed parts as many as they take there.
     func storedBytes(_ recipe: BlockRecipe) throws(StorageError) -> Int
+    /// Up to `limit` entries of the log behind `after`, oldest first, fewer if they are large; nil if it no longer goes
+    /// back that far.
+    func transactions(after: TID, limit: Int) throws(StorageError) -> [TransactionRecord]?
     /// Up to `limit` entries of the log, newest first, before `before`.
     func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord]
 }

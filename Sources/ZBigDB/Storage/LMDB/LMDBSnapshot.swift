@@ -156,6 +156,31 @@ final class LMDBSnapshot: StorageSnapshot {
         }
     }
 
+    /// Bytes of log entries that are read at once.
+    private static let mostLogBytes = 1 << 20
+
+    func transactions(after: TID, limit: Int) throws(StorageError) -> [TransactionRecord]? {
+        let format = storage.format
+        return try storage.environment.gate.shared { () throws(StorageError) -> [TransactionRecord]? in
+            let transaction = unsafe self.transaction
+            return try s { () throws(StorageError) -> [TransactionRecord]? in
+                if after >= tid { return [] }
+                let start = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.logStart)
+                if after.rawValue < start { return nil }
+                var found: [TransactionRecord] = []
+                var bytes = 0
+                let cursor = try unsafe transaction.cursor(format.transactions)
+                var entry = unsafe try cursor.seek(after.next.rawValue.bigEndianBytes)
+                while found.count < limit, bytes < Self.mostLogBytes, let at = unsafe entry {
+                    found.append(try unsafe logRecord(at))
+                    unsafe bytes += at.value.count
+                    unsafe entry = try cursor.next()
+                }
+                return found
+            }
+        }
+    }
+
     func transactions(before: TID?, limit: Int) throws(StorageError) -> [TransactionRecord] {
         let format = storage.format
         return try storage.environment.gate.shared { () throws(StorageError) -> [TransactionRecord] in

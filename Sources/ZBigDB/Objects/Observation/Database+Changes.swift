@@ -1,0 +1,86 @@
+extension Database {
+    /// Committed transactions that change anything, from the last one on or behind a given one.
+    ///
+    /// Commits of this process are delivered at once, those of others within a tenth of a second.
+    ///
+    /// ```swift
+    /// for try await change in database.changes() where change.contains(account) { ... }
+    /// ```
+    ///
+    /// What can be wrong with what is to be observed is thrown by the first step of the iteration.
+    ///
+    /// - Parameter after: begin behind this transaction; it may be one that was delivered to an earlier
+    ///   run of the program, as long as the log goes back that far.
+    /// - Complexity: each transaction is looked at in O(its changes); waiting costs ten look-ups a second for all
+    ///   observers together.
+    public func changes(after: TID? = nil) -> CommittedChanges {
+        CommittedChanges(
+            watch: watch, filter: .success(.all),
+            start: Result { try after ?? openStorage().openSnapshot().tid })
+    }
+
+    /// Committed transactions that change an object, any entry of a map or set, or any element of an array.
+    ///
+    /// It begins behind what the object's connection shows, so nothing falls between looking and observing:
+    ///
+    /// ```swift
+    /// show(account.balance)
+    /// for try await _ in database.changes(of: account) { try connection.begin(); show(account.balance) }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - reference: what to observe. It must have been added to a connection.
+    ///   - after: begin behind this transaction instead.
+    public func changes(of reference: some PersistentReference, after: TID? = nil) -> CommittedChanges {
+        changes(of: reference.persistentObject, after) { oid in
+            let file = (reference.persistentObject as? BigArray)?.file.oid
+            return .objects([oid] + (file.map { [$0] } ?? []))
+        }
+    }
+
+    /// Committed transactions that change entries of a map whose keys are in a range.
+    public func changes<Key: PersistentKey, Value>(
+        of map: PersistentMap<Key, Value>, keys: any MapRangeExpression<Key>, after: TID? = nil
+    ) -> CommittedChanges {
+        changes(of: map.object, after) { .entries($0, try SubkeyRange(keys)) }
+    }
+
+    /// Committed transactions that add or remove elements of a set that are in a range.
+    public func changes<Element: PersistentKey>(
+        of set: PersistentSet<Element>, elements: any MapRangeExpression<Element>, after: TID? = nil
+    ) -> CommittedChanges {
+        changes(of: set.persistentObject, after) { .entries($0, try SubkeyRange(elements)) }
+    }
+
+    /// Committed transactions that change blocks with some elements of an array: other elements of these blocks count
+    /// as well.
+    ///
+    /// - Parameter elements: in the order in which they lie in memory. They may lie behind the array's end.
+    public func changes(of array: BigArray, elements: Range<Int>, after: TID? = nil) -> CommittedChanges {
+        changes(of: array, after) { _ in
+            guard let file = array.file.oid else { throw DatabaseError.notAdded(name: array.objectLabel) }
+            let (item, block) = (array.itemSize, array.file.blockSize)
+            let end = (elements.upperBound * item + block - 1) / block
+            return .blocks(file, elements.isEmpty ? 0..<0 : (elements.lowerBound * item / block)..<end)
+        }
+    }
+
+    private func changes(
+        of object: PersistentObject, _ after: TID?, _ filter: (OID) throws -> ChangeFilter
+    ) -> CommittedChanges {
+        CommittedChanges(
+            watch: watch,
+            filter: Result {
+                guard let oid = object.oid else { throw DatabaseError.notAdded(name: object.objectLabel) }
+                try object.activate()
+                return try filter(oid)
+            },
+            start: Result {
+                if let after { return after }
+                guard let connection = object.connection else {
+                    throw DatabaseError.notAdded(name: object.objectLabel)
+                }
+                return try connection.tid
+            })
+    }
+}
