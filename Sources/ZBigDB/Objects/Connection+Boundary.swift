@@ -96,6 +96,7 @@ extension Connection: Synchronizer {
     /// Objects that changed elsewhere become ghosts; those that must be readable
     /// at any time are loaded again at once.
     func refreshObjects(_ changes: ChangeSet?) throws {
+        try noteRemoved(changes)
         let oids = changes.map { $0.objects.filter { $0.value.state }.map(\.key) } ?? instances.oids
         for oid in oids {
             guard let object = known(oid), object.objectStatus == .saved, object.storedVersion != nil else {
@@ -108,6 +109,18 @@ extension Connection: Synchronizer {
             } catch DatabaseError.missingObject {
                 // Removed elsewhere: the next use says so.
             }
+        }
+    }
+
+    /// What was removed must not be referred to again.
+    private func noteRemoved(_ changes: ChangeSet?) throws {
+        if let changes {
+            for oid in changes.removed { known(oid)?.isRemoved = true }
+            return
+        }
+        for oid in instances.oids {
+            guard let object = known(oid), try snapshot.record(RecordKey(oid)) == nil else { continue }
+            object.isRemoved = true
         }
     }
 

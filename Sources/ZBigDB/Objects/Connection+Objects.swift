@@ -49,7 +49,11 @@ extension Connection {
 
     /// The number of an object of this connection; a new object gets one.
     func adopt(_ object: PersistentObject) throws -> OID {
-        if let oid = object.oid, object.connection === self { return oid }
+        if let oid = object.oid, object.connection === self {
+            // It may have come back since, or nobody must refer to it.
+            if object.isRemoved { try load(object) }
+            return oid
+        }
         if isClosed { throw DatabaseError.connectionClosed(what: object.objectLabel) }
         guard object.connection == nil, object.objectStatus == .unsaved else {
             throw DatabaseError.foreignObject(
@@ -182,6 +186,7 @@ extension Connection {
     private func noteLoaded(_ object: PersistentObject, _ record: StoredRecord, bytes: Int) {
         object.storedVersion = record.tid
         object.objectStatus = .saved
+        object.isRemoved = false
         // Sticky objects are held by those who need them: an array file lets go of its memory when nobody does.
         if !object.isSticky { instances.use(object, bytes: bytes) }
     }

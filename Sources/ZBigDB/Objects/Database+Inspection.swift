@@ -26,6 +26,8 @@ public struct DatabaseInformation: Sendable, Equatable {
     public let preparedTransactions: Int
     /// The last transaction.
     public let lastTID: TID
+    /// From when on old versions are kept; nil if none are.
+    public let historyStart: TID?
     /// Whether blocks are mapped from the file rather than copied.
     public let mapsBlocks: Bool
 }
@@ -47,6 +49,7 @@ extension Database {
                 preparedTransactions: try unsafe transaction.statistics(format.prepared).entries,
                 lastTID: TID(
                     rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)),
+                historyStart: storage.keepsHistory ? try unsafe storage.oldestKept(transaction) : nil,
                 mapsBlocks: storage.isZeroCopy)
         }
     }

@@ -35,7 +35,8 @@ public final class Database: Sendable {
         /// Snapshots that may be open at once in all processes.
         public var maximumReaders = 1022
         /// Entries the transactions log keeps. A connection that has not moved
-        /// for longer than the log goes back loads everything anew.
+        /// for longer than the log goes back loads everything anew. Where history is kept, what can be
+        /// undone stays in the log as well.
         public var logLimit = 100_000
         /// Whether commits move what is left of large block records that are mostly replaced, so
         /// that their space is used again. `compact` does so in any case.

@@ -8,6 +8,8 @@ struct ChangeSet: Equatable, Sendable {
     }
 
     private(set) var objects: [OID: Parts] = [:]
+    /// Objects that were removed. Known only of what the log says of moves.
+    private(set) var removed: Set<OID> = []
 
     var isEmpty: Bool { objects.isEmpty }
 
@@ -31,6 +33,12 @@ struct ChangeSet: Equatable, Sendable {
         }
     }
 
+    /// Adds what lies elsewhere now, and which objects were removed: of those it has the state.
+    mutating func formUnion(moves: ChangeSet) {
+        formUnion(moves)
+        for (oid, parts) in moves.objects where parts.state { removed.insert(oid) }
+    }
+
     /// Its keys in order, as the log wants them.
     func encode(into writer: inout ByteWriter) {
         var changes = ChangeWriter()
@@ -45,6 +53,12 @@ struct ChangeSet: Equatable, Sendable {
     }
 
     init() {}
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        encode(into: &writer)
+        return writer.bytes
+    }
 
     /// More blocks or objects than this in one transaction are damage.
     private static let most = 1 << 26

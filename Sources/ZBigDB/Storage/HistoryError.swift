@@ -9,6 +9,10 @@ public enum HistoryError: Error, Equatable, CustomStringConvertible {
     /// The past cannot be changed: the connection shows the database as of `tid`.
     case readOnly(path: String, tid: TID)
 
+    /// There is no such transaction.
+    case noTransaction(path: String, tid: TID)
+    /// The database is being packed already.
+    case packing(path: String)
     /// No moment has this name.
     case noSuchTag(path: String, name: String)
     /// A moment has this name already.
@@ -29,6 +33,9 @@ public enum HistoryError: Error, Equatable, CustomStringConvertible {
         case .readOnly(let path, let tid):
             return "\(path): the connection shows the database as of \(tid), and the past cannot be changed; "
                 + "use a connection without a moment for changes"
+        case .noTransaction(let path, let tid): return "\(path): there is no transaction \(tid); see the log"
+        case .packing(let path):
+            return "\(path): the database is being packed already; wait until that has ended"
         case .noSuchTag(let path, let name): return "\(path): there is no tag \"\(name)\""
         case .tagExists(let path, let name):
             return "\(path): there is a tag \"\(name)\" already; choose another name, or remove it"

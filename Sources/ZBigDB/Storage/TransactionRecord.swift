@@ -22,12 +22,9 @@ public struct TransactionRecord: Sendable, Equatable {
     private static let version: UInt8 = 2
 
     func encoded() -> [UInt8] {
-        var writer = ByteWriter()
-        changes.encode(into: &writer)
-        var moved = ByteWriter()
-        moves.encode(into: &moved)
-        return Self.encoded(
-            id: id, user: user, note: note, metadata: metadata, changes: writer.bytes, moves: moved.bytes)
+        Self.encoded(
+            id: id, user: user, note: note, metadata: metadata, changes: changes.encoded(),
+            moves: moves.encoded())
     }
 
     /// The log entry of a transaction whose changes are encoded already.

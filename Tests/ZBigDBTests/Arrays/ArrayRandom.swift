@@ -7,6 +7,12 @@ struct ArrayRandom: RandomNumberGenerator {
     let seed: UInt64
     private var state: UInt64
 
+    /// - Parameter seed: if it comes from another source of this kind.
+    init(_ name: String, seed: UInt64) {
+        self.seed = seed
+        state = seed
+    }
+
     init(_ name: String) {
         let given = ProcessInfo.processInfo.environment["ZBIGDB_TEST_SEED"].flatMap { UInt64($0) }
         seed = given ?? UInt64.random(in: 0...UInt64(UInt32.max))

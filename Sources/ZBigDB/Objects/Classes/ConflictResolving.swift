@@ -47,7 +47,7 @@ extension Connection {
         }
     }
 
-    private func merge<T: ConflictResolving>(_ object: T, old: [UInt8], committed: [UInt8], new: [UInt8])
+    func merge<T: ConflictResolving>(_ object: T, old: [UInt8], committed: [UInt8], new: [UInt8])
         throws
         -> [UInt8]
     {

@@ -22,6 +22,8 @@ open class PersistentObject: PersistentReference {
     public internal(set) final weak var connection: Connection?
     /// How it relates to the stored object.
     public internal(set) final var objectStatus = Status.unsaved
+    /// Whether the stored object was removed while this one was in memory: because nothing led to it, or by undoing.
+    final var isRemoved = false
     /// The version its state comes from; nil if it was never stored.
     final var storedVersion: TID?
 

@@ -23,7 +23,7 @@ struct FileFormat: Sendable {
         static let probe = Array("probe".utf8)
         static let keepsHistory = Array("keeps-history".utf8)
         static let historyStart = Array("history-start".utf8)
-        static let lastCollection = Array("last-collection".utf8)
+        static let lastRemoval = Array("last-removal".utf8)
         /// What the names of tags follow.
         static let tag = Array("tag/".utf8)
         static let compression = Array("compression".utf8)

@@ -64,6 +64,7 @@ extension LMDBStorage {
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
         if request.snapshot?.tid.rawValue != last {
             try unsafe check(&stage.writes, request, transaction, resolve)
+            try unsafe refuseRemoved(stage.writes, seen: request.snapshot?.tid, transaction)
         }
         if stage.writes.isEmpty {
             // Nothing but readings: they hold until the end, and nothing is written (H4).
@@ -236,13 +237,15 @@ extension LMDBStorage {
 
     /// Writes records and log entry. The versions they replace go, and with them the block
     /// records nobody names any more; or if history is kept, they stay.
-    private func apply(_ stage: Stage, _ tid: TID, _ transaction: LMDBTransaction) throws {
+    func apply(_ stage: Stage, _ tid: TID, _ transaction: LMDBTransaction) throws {
         var changes = ChangeWriter()
+        var removed = ChangeSet()
         do {
             var records = try LMDBRecordWriter(
                 unsafe transaction.cursor(format.records), tid, keepsHistory: keepsHistory)
             for write in stage.writes {
                 changes.insert(write.key)
+                if write.value == nil, write.key.subkey.isEmpty { removed.insert(write.key) }
                 let replaced = try records.write(write)
                 let kept = write.value?.recipe?.blocks ?? []
                 for id in replaced?.recipe?.blocks ?? [] where !kept.contains(id) {
@@ -253,8 +256,9 @@ extension LMDBStorage {
         }
         let record = TransactionRecord.encoded(
             id: stage.id, user: stage.user, note: stage.note, metadata: stage.metadata,
-            changes: changes.finish())
+            changes: changes.finish(), moves: removed.encoded())
         try unsafe append(record, tid, transaction)
+        if !removed.isEmpty { try unsafe noteRemoval(tid, transaction) }
     }
 
     /// Adds the newest entry to the log.
@@ -271,6 +275,8 @@ extension LMDBStorage {
             let cursor = try unsafe transaction.cursor(format.transactions)
             guard let oldest = unsafe try cursor.first() else { return }
             let tid = unsafe UInt64(bigEndianBytes: oldest.key[...])
+            // What can be looked at or undone stays in the log.
+            if keepsHistory, tid > (try unsafe historyStart(transaction)).rawValue { return }
             try cursor.delete()
             try unsafe transaction.setCounter(format.meta, FileFormat.MetaKey.logStart, tid)
         }

@@ -215,7 +215,14 @@ struct LMDBRewrite {
             }
         }
         typealias Key = FileFormat.MetaKey
-        let counters = try [Key.lastTID, Key.logStart, Key.nextOID].map { ($0, try snapshot.counter($0)) }
+        let tags = unsafe try snapshot.withRecords { _, transaction throws(StorageError) in
+            try unsafe source.tags(transaction)
+        }
+        let counters =
+            try
+            ([Key.lastTID, Key.logStart, Key.nextOID, Key.historyStart, Key.lastRemoval].map {
+                ($0, try snapshot.counter($0))
+            } + tags.map { (Key.tag + Array($0.name.utf8), $0.tid.rawValue) })
         let nextBlock = source.keepsHistory ? try snapshot.counter(Key.nextBlock) : nil
         unsafe try target.environment.write { transaction throws(WriteFailure) in
             for (key, value) in counters { try unsafe transaction.setCounter(to.meta, key, value) }

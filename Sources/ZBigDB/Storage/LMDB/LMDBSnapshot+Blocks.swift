@@ -16,17 +16,21 @@ extension LMDBSnapshot {
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid,
                 let block = key.block, block < blocks.upperBound
             {
+                // Versions that are too new, and those behind the one that counts, may be many.
+                if version > tid || block == last {
+                    let next = RecordKey(oid, block: block == last ? block + 1 : block)
+                    unsafe entry = try cursor.seek(next.encoded(tid))
+                    continue
+                }
                 // The first version that the snapshot sees is the newest.
-                if version <= tid, block != last {
-                    last = block
-                    let value = try unsafe value(of: at)
-                    if value != .removed {
-                        let recipe = try recipe(value, key)
-                        let frame = FrameKey(
-                            domain: domain, content: UInt64(block), revision: version.rawValue)
-                        result[block - blocks.lowerBound] =
-                            try source(recipe, &finder, blockSize, key.part, .loadShared(frame))
-                    }
+                last = block
+                let value = try unsafe value(of: at)
+                if value != .removed {
+                    let recipe = try recipe(value, key)
+                    let frame = FrameKey(
+                        domain: domain, content: UInt64(block), revision: version.rawValue)
+                    result[block - blocks.lowerBound] =
+                        try source(recipe, &finder, blockSize, key.part, .loadShared(frame))
                 }
                 unsafe entry = try cursor.next()
             }

@@ -35,6 +35,7 @@ extension LMDBSnapshot {
         }
         // The last subkey of which a version was seen, in LMDB's memory.
         var last = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        var passed = 0
         while let at = unsafe place, unsafe at.key.count > 16, unsafe end.isBehind(at.key) {
             let (key, version) = unsafe split(at.key)
             if version <= tid, unsafe !isSame(last, key) {
@@ -44,10 +45,29 @@ extension LMDBSnapshot {
                 }
                 unsafe last = key
                 if let state = unsafe try state(at, prefix) { unsafe batch.append(key, state) }
+                passed = 0
+            } else {
+                passed += 1
             }
-            unsafe place = try cursor.nextPlace()
+            unsafe place =
+                passed > Self.mostPassed
+                ? try skip(key, prefix, isDone: isSame(last, key), cursor) : try cursor.nextPlace()
         }
         return batch.finish()
+    }
+
+    /// So many versions are passed over one by one.
+    private static let mostPassed = 8
+
+    /// Where an entry of many versions goes on: at the first that the snapshot sees, or behind all of them.
+    private func skip(
+        _ key: UnsafeRawBufferPointer, _ prefix: [UInt8], isDone: Bool, _ cursor: borrowing LMDBCursor
+    ) throws(StorageError) -> LMDBPlace? {
+        let next =
+            unsafe isDone
+            ? prefix + SubkeyRange.successor(of: Array(key))
+            : prefix + Array(key) + (~tid.rawValue).bigEndianBytes
+        return unsafe try next.withRawBytes { bytes throws(StorageError) in unsafe try cursor.seek(bytes) }
     }
 
     /// Older versions come first: a newer one takes their place.

@@ -29,6 +29,14 @@ extension LMDBStorage {
 
     /// The last transaction before or at a moment whose state is kept.
     func tid(of moment: Moment, _ transaction: LMDBTransaction) throws -> TID {
+        let tid = try unsafe resolve(moment, transaction)
+        let logged = try unsafe newestLogged(at: tid, transaction) ?? tid
+        try unsafe checkIsKept(logged, transaction)
+        return logged
+    }
+
+    /// A moment as a tid, whether its state is kept or not.
+    func resolve(_ moment: Moment, _ transaction: LMDBTransaction) throws -> TID {
         let last = TID(rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID))
         var tid: TID
         switch moment {
@@ -40,14 +48,12 @@ extension LMDBStorage {
         case .date(let date):
             tid = TID(date)
             // Nothing was committed since the last transaction, so up to now it is the state.
-            if tid.rawValue <= clock.withLock { $0 }.now() { tid = min(tid, last) }
+            if tid.rawValue <= clock.withLock({ $0 }).now() { tid = min(tid, last) }
         case .tag(let name):
             tid = try unsafe self.tid(ofTag: name, transaction)
         }
         guard tid <= last else { throw HistoryError.future(path: path, moment: tid, last: last) }
-        let logged = try unsafe newestLogged(at: tid, transaction) ?? tid
-        try unsafe checkIsKept(logged, transaction)
-        return logged
+        return tid
     }
 
     /// The last transaction in the log up to `tid`.
@@ -63,12 +69,19 @@ extension LMDBStorage {
         let last = TID(rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID))
         if tid == last { return }
         guard keepsHistory else { throw HistoryError.noHistory(path: path, last: last) }
-        let start = TID(
-            rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.historyStart))
-        let first = try unsafe firstTID(transaction)
-        if tid >= max(start, first) { return }
+        let oldest = try unsafe oldestKept(transaction)
+        if tid >= oldest { return }
         if try unsafe tags(transaction).contains(where: { $0.tid == tid }) { return }
-        throw HistoryError.notKept(path: path, moment: tid, oldest: max(start, first))
+        throw HistoryError.notKept(path: path, moment: tid, oldest: oldest)
+    }
+
+    /// From this transaction on all states are kept, and what came behind it can be undone.
+    func oldestKept(_ transaction: LMDBTransaction) throws(StorageError) -> TID {
+        max(try unsafe historyStart(transaction), try unsafe firstTID(transaction))
+    }
+
+    func historyStart(_ transaction: LMDBTransaction) throws(StorageError) -> TID {
+        TID(rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.historyStart))
     }
 
     /// The transaction that made the root, or the oldest one it has a version of.

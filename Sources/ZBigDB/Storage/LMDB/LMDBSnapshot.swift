@@ -114,8 +114,17 @@ final class LMDBSnapshot: StorageSnapshot {
             var entry = unsafe try cursor.seek(oid.rawValue.bigEndianBytes + from)
             while let at = unsafe entry, let (key, version) = unsafe RecordKey.decode(at.key), key.oid == oid
             {
+                // The state comes behind all parts.
+                if key.subkey.isEmpty { break }
+                // Versions that are too new, and those behind the one that counts, may be many.
+                if last == key || version > tid, !key.subkey.precedes(from) {
+                    let beyond = SubkeyRange.successor(of: key.subkey)
+                    unsafe entry = try cursor.seek(
+                        last == key ? oid.rawValue.bigEndianBytes + beyond : key.encoded(tid))
+                    continue
+                }
                 // A subkey that `from` continues comes again: the tid behind it is larger.
-                if version <= tid, !key.subkey.isEmpty, last != key,
+                if version <= tid, last != key,
                     !key.subkey.lexicographicallyPrecedes(from)
                 {
                     last = key
@@ -148,7 +157,7 @@ final class LMDBSnapshot: StorageSnapshot {
                     let record = try unsafe logRecord(at, except: own)
                     changes.formUnion(record.changes)
                     // What was moved must be mapped anew, whoever did it.
-                    changes.formUnion(record.moves)
+                    changes.formUnion(moves: record.moves)
                     unsafe entry = try cursor.next()
                 }
                 return changes

@@ -32,6 +32,8 @@ final class LMDBStorage: RecordStorage {
     private let commits = Atomic(0)
     /// Whether old versions of records are kept.
     let keepsHistory: Bool
+    /// Whether this process is packing.
+    let isPacking = Mutex(false)
     /// Tells the blocks of each array file from those of all others in the RAM pool.
     private let frameDomains = Mutex<[OID: UInt64]>([:])
     private static let lastFrameDomain = Atomic<UInt64>(0)

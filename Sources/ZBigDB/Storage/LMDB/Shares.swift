@@ -40,6 +40,16 @@ extension LMDBStorage {
         try unsafe transaction.delete(format.shares, id.rawValue.bigEndianBytes)
     }
 
+    /// One block more relies on a record.
+    func share(_ id: BlockID, _ transaction: LMDBTransaction) throws {
+        guard unsafe try transaction.get(format.blocks, id.rawValue.bigEndianBytes) != nil else {
+            throw StorageError.corrupt(path: path, what: "block record \(id.rawValue) is missing")
+        }
+        var shares = try unsafe self.shares(id, transaction) ?? Shares(live: 1, total: 1)
+        shares.live += 1
+        try unsafe setShares(id, shares, transaction)
+    }
+
     /// One block less relies on a record; removes it if that was the last.
     func release(_ id: BlockID, _ transaction: LMDBTransaction) throws(WriteFailure) {
         var shares: Shares?

@@ -1,0 +1,25 @@
+extension LMDBStorage {
+    /// Runs `body` with the commit lock in a transaction that writes, and commits it. When the map is full it
+    /// grows and `body` runs again from the start.
+    func writeAlone<R>(for id: TransactionID? = nil, _ body: (LMDBTransaction) throws -> R) throws -> R {
+        try environment.makeRoom(1 << 20)
+        try commitLock.acquire(for: id)
+        defer { commitLock.release() }
+        CommitProbe.reach(.voting)
+        while true {
+            do {
+                let write = try LMDBWrite(environment)
+                defer { write.abort() }
+                let result = try unsafe body(write.transaction)
+                CommitProbe.reach(.recordsWritten)
+                try write.commit()
+                CommitProbe.reach(.finished)
+                return result
+            } catch WriteFailure.mapFull {
+                try environment.grow()
+            } catch let failure as WriteFailure {
+                throw environment.final(failure)
+            }
+        }
+    }
+}
