@@ -18,7 +18,8 @@ struct Tool: ParsableCommand {
         subcommands: [
             CreateCommand.self, ImportCommand.self, ExportCommand.self, ListCommand.self, InfoCommand.self,
             GetCommand.self, SetCommand.self, DumpCommand.self, RemoveCommand.self, StatsCommand.self,
-            LogCommand.self, VerifyCommand.self, CompactCommand.self,
+            LogCommand.self, HistoryCommand.self, UndoCommand.self, TagCommand.self,
+            VerifyCommand.self, PackCommand.self, CompactCommand.self,
             DemoCommand.self, DemoObserverCommand.self,
         ])
 

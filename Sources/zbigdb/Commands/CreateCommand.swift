@@ -18,6 +18,9 @@ struct CreateCommand: ParsableCommand {
             "How its arrays are compressed unless told otherwise: none, zstd or zstd:LEVEL (1 to 19)."))
     var compression: CompressionOption?
 
+    @Flag(help: "Keep old versions of everything, for history, undo and --at.")
+    var history = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -33,6 +36,7 @@ struct CreateCommand: ParsableCommand {
         }
         close(descriptor)
         var configuration = Database.Configuration()
+        configuration.keepsHistory = history
         if let blockSize { configuration.blockSize = blockSize.bytes }
         if let compression { configuration.compression = compression.compression }
         do {

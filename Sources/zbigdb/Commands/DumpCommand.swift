@@ -17,12 +17,14 @@ struct DumpCommand: ParsableCommand {
     @Option(help: "How many entries of each map are printed.")
     var limit = 100
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
         Interruption.watch()
-        try Session.read(database) { _, connection in
+        try Session.read(database, at: moment) { _, connection in
             var start = OID.root
             if let name {
                 guard let oid = try connection.root.object(name.text)?.oid else {

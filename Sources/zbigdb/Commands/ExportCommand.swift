@@ -19,13 +19,15 @@ struct ExportCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The .npy file.", valueName: "file.npy"))
     var file: PlainText
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON, unless the array goes to standard output.")
     var json = false
 
     func run() throws {
         Interruption.watch()
         let start = ContinuousClock.now
-        let bytes = try Session.read(database) { _, connection in
+        let bytes = try Session.read(database, at: moment) { _, connection in
             try NpyExport.run(try connection.root.array(name.text), name: name.text, to: file.text)
         }
         if file.text == "-" { return }

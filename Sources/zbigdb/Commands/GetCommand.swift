@@ -26,12 +26,14 @@ struct GetCommand: ParsableCommand {
     @Option(help: "Print only this field of records.")
     var field: PlainText?
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
         Interruption.watch()
-        try Session.read(database) { _, connection in
+        try Session.read(database, at: moment) { _, connection in
             var output = StandardOutput()
             if let object = try connection.root.object(name.text), !(object is BigArray), let oid = object.oid
             {

@@ -12,11 +12,13 @@ struct InfoCommand: ParsableCommand {
     @Argument(help: "The array's name.")
     var name: PlainText?
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
-        let (facts, lines) = try Session.read(database) { database, connection in
+        let (facts, lines) = try Session.read(database, at: moment) { database, connection in
             try name.map { try tell($0.text, connection) } ?? tell(database, connection)
         }
         var output = StandardOutput()
@@ -41,6 +43,7 @@ struct InfoCommand: ParsableCommand {
             "compression": .string(information.compression.description),
             "fileBytes": .integer(information.fileBytes),
             "formatVersion": .integer(information.formatVersion),
+            "historyStart": information.historyStart.map { .string($0.description) } ?? .null,
             "lastDate": .string(HumanText.isoDate(information.lastTID)),
             "lastTID": .string(information.lastTID.description),
             "mapsBlocks": .bool(information.mapsBlocks), "names": .integer(names),
@@ -63,6 +66,12 @@ struct InfoCommand: ParsableCommand {
             ("transactions logged", HumanText.count(information.transactions)),
             ("last transaction", "\(information.lastTID), \(HumanText.date(information.lastTID)) UTC"),
         ]
+        let oldest = information.historyStart
+        lines.append(("history", oldest.map { "from \($0), \(HumanText.date($0)) UTC" } ?? "not kept"))
+        if connection.moment != nil {
+            let tid = try connection.tid
+            lines.append(("names are as of", "\(tid), \(HumanText.date(tid)) UTC"))
+        }
         if information.pendingBlocks > 0 {
             lines.append(("blocks not committed", HumanText.count(information.pendingBlocks)))
         }

@@ -9,11 +9,13 @@ struct ListCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
     var database: PlainText
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
-        try Session.read(database) { _, connection in
+        try Session.read(database, at: moment) { _, connection in
             var table = TextTable([
                 "name": .left, "dtype": .left, "shape": .left, "order": .left, "compression": .left,
                 "size": .right,

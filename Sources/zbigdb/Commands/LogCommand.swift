@@ -12,6 +12,8 @@ struct LogCommand: ParsableCommand {
     @Option(help: "How many transactions to list at most.")
     var limit: Int?
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -23,9 +25,9 @@ struct LogCommand: ParsableCommand {
 
     func run() throws {
         Interruption.watch()
-        try Session.read(database) { database, _ in
+        try Session.read(database, at: moment) { database, connection in
             var output = StandardOutput()
-            var before: TID?
+            var before = try connection.moment.map { _ in TID(rawValue: try connection.tid.rawValue + 1) }
             var listed = 0
             if json { output.write("[") }
             while listed < limit ?? .max {
@@ -35,10 +37,10 @@ struct LogCommand: ParsableCommand {
                 for record in page {
                     if json {
                         output.write(listed > 0 ? ",\n  " : "\n  ")
-                        output.write(Self.json(record).text)
+                        output.write(record.json.text)
                     } else {
                         if listed > 0 { output.line() }
-                        Self.write(record, to: &output)
+                        record.write(to: &output)
                     }
                     listed += 1
                 }
@@ -49,28 +51,30 @@ struct LogCommand: ParsableCommand {
             try output.flush()
         }
     }
+}
 
-    private static func json(_ record: TransactionRecord) -> JSON {
+extension TransactionRecord {
+    var json: JSON {
         .object([
-            "blocks": .integer(record.changedBlocks), "date": .string(HumanText.isoDate(record.tid)),
-            "metadata": .object(record.metadata.mapValues { .string($0) }), "note": .string(record.note),
-            "objects": .integer(record.changedObjects), "tid": .string(record.tid.description),
-            "user": .string(record.user),
+            "blocks": .integer(changedBlocks), "date": .string(HumanText.isoDate(tid)),
+            "metadata": .object(metadata.mapValues { .string($0) }), "note": .string(note),
+            "objects": .integer(changedObjects), "tid": .string(tid.description),
+            "user": .string(user),
         ])
     }
 
-    private static func write(_ record: TransactionRecord, to output: inout StandardOutput) {
-        let user = record.user.isEmpty ? "" : "  \(record.user)"
-        output.line("\(record.tid)  \(HumanText.date(record.tid)) UTC\(user)")
-        for line in record.note.split(separator: "\n", omittingEmptySubsequences: false)
-        where !record.note.isEmpty {
+    func write(to output: inout StandardOutput) {
+        let user = self.user.isEmpty ? "" : "  \(self.user)"
+        output.line("\(tid)  \(HumanText.date(tid)) UTC\(user)")
+        for line in note.split(separator: "\n", omittingEmptySubsequences: false)
+        where !note.isEmpty {
             output.line("    \(line)")
         }
-        for (name, value) in record.metadata.sorted(by: { $0.key < $1.key }) {
+        for (name, value) in metadata.sorted(by: { $0.key < $1.key }) {
             output.line("    \(name): \(value)")
         }
         output.line(
-            "    \(HumanText.count(record.changedObjects, "object")), "
-                + "\(HumanText.count(record.changedBlocks, "block")) changed")
+            "    \(HumanText.count(changedObjects, "object")), "
+                + "\(HumanText.count(changedBlocks, "block")) changed")
     }
 }

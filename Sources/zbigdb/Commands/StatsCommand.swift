@@ -20,12 +20,14 @@ struct StatsCommand: ParsableCommand {
     @Option(help: "The field to look at, if the array holds records.")
     var field: PlainText?
 
+    @OptionGroup var moment: MomentOption
+
     @Flag(help: "Print JSON.")
     var json = false
 
     func run() throws {
         Interruption.watch()
-        let result = try Session.read(database) { _, connection in
+        let result = try Session.read(database, at: moment) { _, connection in
             let array = try connection.root.array(name.text)
             var progress = ProgressBar("reading \(name.text)", total: array.byteCount)
             return try Statistics.compute(array, field: field?.text, of: name.text) { progress.update($0) }

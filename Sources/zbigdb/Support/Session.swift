@@ -3,13 +3,15 @@ import ZBigDB
 
 /// Opens a database for one command.
 enum Session {
-    /// Runs `body` with a connection that cannot change anything.
-    static func read<R>(_ path: PlainText, _ body: (Database, Connection) throws -> R) throws -> R {
+    /// Runs `body` with a connection that cannot change anything, and shows the moment that was asked for.
+    static func read<R>(
+        _ path: PlainText, at moment: MomentOption? = nil, _ body: (Database, Connection) throws -> R
+    ) throws -> R {
         var configuration = Database.Configuration()
         configuration.isReadOnly = true
         let database = try Database(path.text, configuration: configuration)
-        let connection = try database.connect()
-        return try body(database, connection)
+        guard let at = moment?.at else { return try body(database, try database.connect()) }
+        return try body(database, try database.connect(at: try Moment(typed: at.text, in: database)))
     }
 
     /// Runs `body` with a connection; whatever it changed and did not commit is aborted.

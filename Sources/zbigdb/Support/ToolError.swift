@@ -15,6 +15,8 @@ enum ToolError: Error, CustomStringConvertible {
     case invalidValue(String, reason: String)
     /// The object has no such property or entry.
     case noPart(name: String, className: String)
+    /// Text is no moment.
+    case invalidMoment(String)
     /// Text is no JSON.
     case invalidJSON(position: Int, reason: String)
     /// The files of the demo are not there.
@@ -43,6 +45,9 @@ enum ToolError: Error, CustomStringConvertible {
             "the value \(text) cannot be stored: \(reason)"
         case .noPart(let name, let className):
             "the \(className) has no \"\(name)\"; see what it has with: get DB NAME"
+        case .invalidMoment(let text):
+            "\"\(text)\" is no moment: no tag, no transaction (16 hexadecimal digits), no date "
+                + "(2026-01-31, or 2026-01-31 09:41:00, in UTC)"
         case .invalidJSON(let position, let reason):
             "the value cannot be read at position \(position): \(reason)"
         case .missingData(let searched):

@@ -10,7 +10,7 @@ import Testing
         try String(contentsOf: Self.package.appendingPathComponent(path), encoding: .utf8)
     }
 
-    @Test("the README shows the programs that are built", arguments: ["QuickStart", "Objects"])
+    @Test("the README shows the programs that are built", arguments: ["QuickStart", "Objects", "History"])
     func same(_ name: String) throws {
         let program = try text("Snippets/\(name).swift")
         let readme = try text("README.md")
@@ -27,7 +27,12 @@ import Testing
 
     @Test(
         "they print what their comments say",
-        arguments: zip(["QuickStart", "Objects"], ["21.75 20.5\n21.75\n", "100 [\"ann\"]\n"]))
+        arguments: zip(
+            ["QuickStart", "Objects", "History"],
+            [
+                "21.75 20.5\n21.75\n", "100 [\"ann\"]\n",
+                "1.5 150.0\n1.5 [\"undo: a slip\", \"a slip\", \"opened\"]\n",
+            ]))
     func run(_ name: String, _ expected: String) throws {
         let folder = try TemporaryFolder()
         let process = Process()
