@@ -26,8 +26,10 @@ extension Database {
         let metadata = ["undo": tids.sorted().map(\.description).joined(separator: " ")]
         let note = try note ?? Self.note(tids, storage)
         do {
-            return try storage.undo(
+            let tid = try storage.undo(
                 tids, user: user, note: note, metadata: metadata, UndoRules(connection: connection))
+            if tid != nil { watch.didCommit() }
+            return tid
         } catch var error as UndoError {
             error.className = try? connection.storedObject(error.oid).className
             throw error

@@ -42,7 +42,7 @@ struct LMDBPack {
     /// Records looked at in one read transaction.
     private static let slice = 20_000
     /// Objects collected together.
-    private static let objectsAtOnce = 256
+    private static let objectsAtOnce = 512
 
     private let storage: LMDBStorage
     private let retention: Retention
