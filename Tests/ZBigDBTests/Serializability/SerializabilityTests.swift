@@ -24,16 +24,16 @@ struct SerializabilityTests {
         #expect(model.commitCount > traces.count / 10 && model.commitCount < changing)
     }
 
-    private func runInThreads(_ mode: TraceWorkload.Mode, _ temporary: TemporaryDatabase) throws
-        -> [TransactionTrace]
-    {
+    private func runInThreads(
+        _ mode: TraceWorkload.Mode, _ temporary: TemporaryDatabase, transactions: Int
+    ) async throws -> [TransactionTrace] {
         var random = ArrayRandom("SerializabilityTests \(mode)")
         let seeds = (0..<6).map { _ in random.next() }
         try TraceWorkload.prepare(temporary.database)
         let (path, database) = (temporary.path, temporary.database)
-        return try inThreads(seeds.count) { number in
+        return try await awaitingThreads(seeds.count) { number in
             let workload = TraceWorkload(
-                path: path, number: number + 1, seed: seeds[number], transactions: Self.transactions(250))
+                path: path, number: number + 1, seed: seeds[number], transactions: transactions)
             return try workload.run(database)
         }.flatMap { $0 }
     }
@@ -41,9 +41,10 @@ struct SerializabilityTests {
     @Test(
         "H8 H12 E28 six connections: no update is lost, nothing is read that was not committed",
         arguments: TraceWorkload.Mode.allCases)
-    func connections(_ mode: TraceWorkload.Mode) throws {
+    func connections(_ mode: TraceWorkload.Mode) async throws {
         let temporary = try TemporaryDatabase(TraceWorkload.configuration(mode))
-        try judge(try runInThreads(mode, temporary), temporary.database)
+        let traces = try await runInThreads(mode, temporary, transactions: Self.transactions(150))
+        try judge(traces, temporary.database)
     }
 
     /// Two connections in a process of their own, whose traces go to a file.
@@ -72,7 +73,7 @@ struct SerializabilityTests {
         let workloads = (1...count).map { number in
             TraceWorkload(
                 path: temporary.path, number: number, seed: random.next(),
-                transactions: Self.transactions(200), mode: mode)
+                transactions: Self.transactions(120), mode: mode)
         }
         await withTaskGroup(of: Void.self) { group in
             for workload in workloads { group.addTask { await runElsewhere(workload) } }
@@ -85,9 +86,9 @@ struct SerializabilityTests {
     }
 
     @Test("The model finds a lost update and a dirty read that are planted in what happened")
-    func planted() throws {
+    func planted() async throws {
         let temporary = try TemporaryDatabase(TraceWorkload.configuration(.maps))
-        let traces = try runInThreads(.maps, temporary)
+        let traces = try await runInThreads(.maps, temporary, transactions: 60)
         #expect(SerialModel(traces).problems().isEmpty)
 
         // Somebody who began before another's commit, and wrote over it all the same.

@@ -17,6 +17,15 @@ func inThreads<R: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) thro
     return try results.all.map { try $0.get() }
 }
 
+/// The same without keeping the thread of the test: others can run meanwhile.
+func awaitingThreads<R: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) throws -> R) async throws
+    -> [R]
+{
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result { try inThreads(count, body) }) }
+    }
+}
+
 private final class Results<R: Sendable>: Sendable {
     private let values: Mutex<[Result<R, any Error>?]>
 
