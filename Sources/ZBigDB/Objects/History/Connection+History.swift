@@ -6,6 +6,7 @@ extension Connection {
     /// the log says of entries and blocks.
     ///
     /// - Parameters:
+    ///   - object: one of this connection.
     ///   - before: only transactions before this one: the last of a page, for the next page.
     ///   - limit: how many at most.
     /// - Throws: ``DatabaseError/notAdded(name:)``, ``StorageError``.
