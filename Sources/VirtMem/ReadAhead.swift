@@ -29,12 +29,24 @@ struct ReadAhead {
     /// Starts the reading; does not wait for its end.
     func start() {
         for run in runs {
-            _ = posix_fadvise(run.descriptor, off_t(run.fileOffset), off_t(run.length), POSIX_FADV_WILLNEED)
+            readAhead(run.descriptor, run.fileOffset, run.length)
         }
     }
 
     private static func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
         var state: UInt8 = 1
         return unsafe mincore(address, systemPageSize, &state) != 0 || state & 1 != 0
+    }
+}
+
+/// Has the kernel begin to read a part of a file.
+///
+/// Piece by piece: of one request the kernel reads no more than it would ahead by itself, which is
+/// 128 KiB unless the system is set up otherwise.
+public func readAhead(_ descriptor: Int32, _ offset: Int, _ length: Int) {
+    let most = 128 << 10
+    for start in stride(from: offset, to: offset + length, by: most) {
+        let count = min(most, offset + length - start)
+        _ = posix_fadvise(descriptor, off_t(start), off_t(count), POSIX_FADV_WILLNEED)
     }
 }

@@ -50,6 +50,9 @@ struct WorkloadText: Sendable {
                 Small objects: one a durable commit, 100,000 in one commit, and 100,000 random reads in a \
                 fresh process.
                 """),
+        WorkloadText(
+            name: "writers",
+            explanation: "Durable commits of one small object each, by one and by eight writers at once."),
         WorkloadText(name: "map", explanation: "A sorted map of small values."),
         WorkloadText(
             name: "zblkfmt",

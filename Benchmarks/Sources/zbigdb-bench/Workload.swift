@@ -4,13 +4,13 @@ import Foundation
 enum Workload: String, CaseIterable {
     case create, scan, randread, firsttouch, abort, rss
     case scanAfterUpdates = "scan-after-updates"
-    case update, append, randwrite, mvcc, objects, map, zblkfmt, bigtxn, compress
+    case update, append, randwrite, mvcc, objects, writers, map, zblkfmt, bigtxn, compress
     case virtmemScan = "virtmem-scan"
 
     /// Whether it reads what `create` wrote.
     var needsData: Bool {
         switch self {
-        case .create, .append, .objects, .map, .zblkfmt, .bigtxn, .compress, .virtmemScan: false
+        case .create, .append, .objects, .writers, .map, .zblkfmt, .bigtxn, .compress, .virtmemScan: false
         default: true
         }
     }
@@ -49,7 +49,7 @@ enum Workload: String, CaseIterable {
         case .update: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"]
         case .append: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"] + Seam.history
         case .randwrite: ["zbigdb", "raw-lmdb", "plain-mmap", "plain-pwrite"]
-        case .mvcc, .objects, .map, .bigtxn: ["zbigdb", "raw-lmdb"]
+        case .mvcc, .objects, .writers, .map, .bigtxn: ["zbigdb", "raw-lmdb"]
         case .compress: Seam.codecs.isEmpty ? [] : ["zbigdb"] + Seam.codecs
         }
     }
@@ -68,6 +68,7 @@ enum Workload: String, CaseIterable {
         case .randwrite: try RandomWrite.measure(system, setup)
         case .mvcc: try MultiVersion.measure(system, setup)
         case .objects: try SmallObjects.measure(system, setup)
+        case .writers: try ManyWriters.measure(system, setup)
         case .map: try SortedMap.measure(system, setup)
         case .zblkfmt: try BlockFormat.measure(system, setup)
         case .bigtxn: try BigTransaction.measure(system, setup)

@@ -30,10 +30,11 @@ struct ArrayStream {
         let window = max(Self.windowBytes / blockSize, 1)
         let blocks = (bytes.lowerBound / blockSize)..<((bytes.upperBound - 1) / blockSize + 1)
         var next = try recipes(blocks.lowerBound, window, blocks)
+        willRead(next)
         for start in stride(from: blocks.lowerBound, to: blocks.upperBound, by: window) {
             let current = next
             next = try recipes(start + window, window, blocks)
-            snapshot.willRead(Array(next.values))
+            willRead(next)
             for block in start..<min(start + window, blocks.upperBound) {
                 let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: bytes)
                 if changed.contains(block) || block >= droppedFrom {
@@ -45,6 +46,11 @@ struct ArrayStream {
                 }
             }
         }
+    }
+
+    /// In the order of blocks, in which they will be read.
+    private func willRead(_ recipes: [Int: BlockRecipe]) {
+        snapshot.willRead(recipes.sorted { $0.key < $1.key }.map(\.value))
     }
 
     private func recipes(_ start: Int, _ count: Int, _ blocks: Range<Int>) throws -> [Int: BlockRecipe] {

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// An object's number in its database: 0 is the root, others are never reused
 /// while their object is stored.
 public struct OID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -54,14 +56,16 @@ struct BlockID: RawRepresentable, Hashable, Comparable, Sendable {
 
 /// Names a transaction across databases and crashes, before it has a tid.
 public struct TransactionID: Hashable, Sendable, CustomStringConvertible {
-    /// 16 random bytes.
+    /// 16 bytes, of which each process chooses its own at random.
     public let bytes: [UInt8]
 
-    /// A new, random id.
+    private static let process = (UInt64.random(in: 0...(.max)), UInt64.random(in: 0...(.max)))
+    private static let count = Atomic<UInt64>(0)
+
+    /// A new id.
     public init() {
-        // Each number is a system call.
-        var generator = SystemRandomNumberGenerator()
-        bytes = generator.next().bigEndianBytes + generator.next().bigEndianBytes
+        let number = Self.count.wrappingAdd(1, ordering: .relaxed).newValue
+        bytes = Self.process.0.bigEndianBytes + (Self.process.1 &+ number).bigEndianBytes
     }
 
     init?(bytes: [UInt8]) {

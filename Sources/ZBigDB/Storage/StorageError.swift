@@ -26,6 +26,10 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
     case alreadyOpen(path: String)
     /// The file is being rewritten, or is to be rewritten while others have it open.
     case inUse(path: String)
+    /// A process that wrote to the file was killed, and what it committed last is still in the journal.
+    case needsRecovery(path: String)
+    /// The journal beside the file continues another state than the file ever had.
+    case foreignJournal(path: String, journal: String)
     /// The process is a child of `fork()`: it must call exec before it uses a database.
     case forkedChild(path: String)
     /// A name or key is longer than the file format takes.
@@ -75,6 +79,14 @@ public enum StorageError: Error, Equatable, CustomStringConvertible {
             return
                 "\(path): in use: a file that is being rewritten cannot be opened, nor one rewritten that is "
                 + "open elsewhere; close it there, or wait, and try again"
+        case .needsRecovery(let path):
+            return
+                "\(path): its last transactions are in the journal, which only a program that may write can bring in; "
+                + "open it for writing once"
+        case .foreignJournal(let path, let journal):
+            return
+                "\(path): the journal \(journal) belongs to another file or to another state of this one; "
+                + "bring back the file it was written for, or move the journal away if this file is a copy"
         case .forkedChild(let path):
             return
                 "\(path): this is a child of fork(), in which a database cannot be used; call exec first"

@@ -18,7 +18,12 @@ struct Stop: Sendable, CustomTestStringConvertible {
 struct KillTests {
     static let stops = CommitProbe.Place.allCases.flatMap { place in
         Workload.Kind.allCases.filter { kind in
-            [.bulk, .spilled].contains(kind) || ![.blocksFilled, .blocksWritten].contains(place)
+            switch place {
+            case .blocksFilled, .blocksWritten: kind == .bulk || kind == .spilled
+            // A journal begins with quick, small commits.
+            case .appended, .flushed: kind == .small
+            default: true
+            }
         }.map { Stop(place: place, kind: $0) }
     }
 

@@ -71,6 +71,11 @@ struct OwnerSlot: Sendable {
         clmdb_is_byte_locked(descriptor, firstByte + Int64(slot)) != 0
     }
 
+    /// Whether other processes have the file open for writing.
+    static func areOthersAlive(_ descriptor: Int32) -> Bool {
+        clmdb_are_bytes_locked(descriptor, firstByte, Int64(count)) != 0
+    }
+
     /// The key in `pending` of a block this process wrote.
     func key(_ block: BlockID) -> [UInt8] { Self.key(number, block) }
 

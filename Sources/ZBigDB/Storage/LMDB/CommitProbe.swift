@@ -18,6 +18,10 @@ enum CommitProbe {
         case finishing
         /// The flip has happened; the commit lock is still held.
         case finished
+        /// The flip has happened and its entry is not in the journal yet; no lock is held.
+        case appended
+        /// A checkpoint is on the disk and its header is not.
+        case flushed
     }
 
     private static let isSet = Atomic<Bool>(false)

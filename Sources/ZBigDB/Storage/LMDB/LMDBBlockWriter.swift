@@ -274,13 +274,13 @@ extension LMDBEnvironment {
     /// Whether what it may grow to is used up, but for little.
     var isNearlyFull: Bool {
         guard let limit = options.maximumSize, mapSize >= limit else { return false }
-        return extent().used + (16 << 20) > limit
+        return usedBytes + (16 << 20) > limit
     }
 
     /// Grows the map, as far as allowed, until `bytes` more surely fit.
     func makeRoom(_ bytes: Int) throws(StorageError) {
         let slack = 16 << 20
-        while extent().used + bytes + bytes / 4 + slack > mapSize {
+        while usedBytes + bytes + bytes / 4 + slack > mapSize {
             if let limit = options.maximumSize, mapSize >= limit { return }
             try grow()
         }

@@ -60,7 +60,7 @@ extension LMDBStorage {
         let transaction = unsafe write.transaction
         let tid = try unsafe nextTID(transaction)
         try unsafe refuseInDoubt(request, transaction)
-        var stage = try unsafe makeStage(request, contents, transaction)
+        var (stage, blocks) = try unsafe makeStage(request, contents, transaction)
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
         if request.snapshot?.tid.rawValue != last {
             try unsafe check(&stage.writes, request, transaction, resolve)
@@ -76,7 +76,9 @@ extension LMDBStorage {
             try unsafe apply(stage, tid, transaction)
             let dropped = unsafe try forgetPending(contents.written, transaction)
             CommitProbe.reach(.recordsWritten)
-            return OpenCommit(storage: self, tid: tid, write: write, dropped: dropped)
+            let entry =
+                contents.written.isEmpty ? try unsafe journalEntry(stage, tid, blocks, transaction) : nil
+            return OpenCommit(storage: self, tid: tid, write: write, entry: entry, dropped: dropped)
         }
         // The yes among several: durable before it is said.
         try unsafe transaction.put(format.prepared, request.id.bytes, stage.encoded())
@@ -92,7 +94,21 @@ extension LMDBStorage {
     /// A tid greater than the last, close to the clock.
     func nextTID(_ transaction: LMDBTransaction) throws -> TID {
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
-        return TID(rawValue: max(clock.withLock { $0 }.now(), last + 1))
+        return TID(rawValue: max(now, last + 1))
+    }
+
+    /// The journal's entry for a commit; nil if there is no journal, or the commit is not for it.
+    private func journalEntry(
+        _ stage: Stage, _ tid: TID, _ blocks: [JournalEntry.Block], _ transaction: LMDBTransaction
+    ) throws -> [UInt8]? {
+        let leastSize = blocks.reduce(stage.writes.count * 8) { $0 + $1.record.count }
+        let journal = environment.journal
+        guard leastSize < LMDBJournal.mostBytes, journal.isWanted(environment) else { return nil }
+        let entry = JournalEntry(
+            tid: tid, nextOID: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.nextOID),
+            id: stage.id, stage: stage.encoded(), blocks: blocks
+        ).encoded()
+        return journal.takes(entry.count) ? entry : nil
     }
 
     /// Puts kept block records into the block space; returns what became of preliminary ids.
@@ -114,7 +130,7 @@ extension LMDBStorage {
     /// What the transaction writes, once its blocks are brought together with what is there now.
     private func makeStage(
         _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ transaction: LMDBTransaction
-    ) throws -> Stage {
+    ) throws -> (Stage, kept: [JournalEntry.Block]) {
         var writes = request.writes
         let named = request.blockWrites.reduce(into: Set<BlockID>()) { $0.formUnion($1.patch.blocks) }
         let ids = try unsafe putKept(contents, named, transaction)
@@ -139,9 +155,13 @@ extension LMDBStorage {
             }
         }
         try unsafe settle(contents, ids.values, uses: uses, transaction)
-        return Stage(
+        let kept = contents.kept.compactMap { kept in
+            ids[kept.id].flatMap { uses[$0] == nil ? nil : JournalEntry.Block(id: $0, record: kept.record) }
+        }
+        let stage = Stage(
             id: request.id, user: request.user, note: request.note, metadata: request.metadata,
             writes: writes.sortedIfNeeded { $0.key < $1.key })
+        return (stage, kept)
     }
 
     /// The recipe in a block's record; an empty one if there is none.

@@ -23,6 +23,7 @@ final class LMDBEnvironment: Sendable {
     let path: String
     let options: Options
     let gate = ReadWriteGate()
+    let journal: LMDBJournal
     nonisolated(unsafe) private let env: OpaquePointer
     private let identity: FileIdentity
     /// Held from the look at a path until its file is claimed: to open a file
@@ -45,6 +46,7 @@ final class LMDBEnvironment: Sendable {
     init(_ path: String, _ options: Options, create: Bool) throws(StorageError) {
         self.path = path
         self.options = options
+        journal = LMDBJournal(ofDatabase: path)
         (unsafe env, identity) = unsafe try Self.opening { () throws(StorageError) in
             try Self.checkPath(path, create: create)
             let env = unsafe try Self.open(path, options)
@@ -64,7 +66,7 @@ final class LMDBEnvironment: Sendable {
     }
 
     /// Held by everybody who has the file open: shared, or alone while it is rewritten.
-    private static let useByte: Int64 = 1 << 62 + 1 << 16
+    static let useByte: Int64 = 1 << 62 + 1 << 16
 
     private static func shareUse(_ fd: Int32, _ path: String) throws(StorageError) {
         let code = clmdb_share_byte(fd, useByte)
@@ -78,6 +80,17 @@ final class LMDBEnvironment: Sendable {
     /// Makes this the only one who has the file open, until it is closed.
     func takeSole() throws(StorageError) {
         if clmdb_lock_byte(descriptor, Self.useByte, 0) != 0 { throw .inUse(path: path) }
+    }
+
+    /// Whether another process has it open for writing.
+    var isOpenForWritingElsewhere: Bool { OwnerSlot.areOthersAlive(descriptor) }
+
+    /// Whether this is the only one who has it open.
+    var isOpenNowhereElse: Bool { clmdb_is_byte_locked(descriptor, Self.useByte) == 0 }
+
+    /// Says whether LMDB flushes what it commits. With its writer lock held.
+    func setFlushing(_ flushes: Bool) {
+        if options.durability == .full { unsafe mdb_env_set_flags(env, UInt32(MDB_NOSYNC), flushes ? 0 : 1) }
     }
 
     /// Puts everything on the disk, whatever the durability.
@@ -271,19 +284,18 @@ final class LMDBEnvironment: Sendable {
         mapBase.store(UInt(bitPattern: address) - UInt(offset), ordering: .releasing)
     }
 
-    /// Has the kernel read a whole value at once that is about to be read and is
-    /// not in memory. LMDB's map is set for random access: by itself it would
-    /// be fetched page by page.
-    func willRead(_ value: UnsafeRawBufferPointer) {
-        guard value.count > 4 * systemPageSize, let address = value.baseAddress else { return }
+    /// Has the kernel read bytes of a value at once that are about to be read, if the first of them are not
+    /// in memory. LMDB's map is set for random access: by itself it would fetch them page by page.
+    func willRead(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count > 4 * systemPageSize, let address = bytes.baseAddress else { return }
         let first = unsafe UnsafeMutableRawPointer(
-            bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize)) / UInt(systemPageSize)
+            bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize) - 1) / UInt(systemPageSize)
                 * UInt(systemPageSize))
         var state: UInt8 = 1
         guard unsafe mincore(first, systemPageSize, &state) == 0, state & 1 == 0,
-            let offset = unsafe fileOffset(of: value)
+            let offset = unsafe fileOffset(of: bytes)
         else { return }
-        _ = posix_fadvise(descriptor, off_t(offset), off_t(value.count), POSIX_FADV_WILLNEED)
+        readAhead(descriptor, offset, bytes.count)
     }
 
     /// LMDB's page size.
@@ -300,13 +312,18 @@ final class LMDBEnvironment: Sendable {
         return unsafe info.me_mapsize
     }
 
-    /// The bytes of the file that are in use, and its length.
-    func extent() -> (used: Int, length: Int) {
+    /// The bytes of the file that are in use.
+    var usedBytes: Int {
         var info = unsafe MDB_envinfo()
         unsafe mdb_env_info(env, &info)
+        return unsafe (info.me_last_pgno + 1) * pageSize
+    }
+
+    /// The bytes of the file that are in use, and its length.
+    func extent() -> (used: Int, length: Int) {
         var status = stat()
         unsafe fstat(descriptor, &status)
-        return unsafe ((info.me_last_pgno + 1) * pageSize, Int(status.st_size))
+        return (usedBytes, Int(status.st_size))
     }
 
     /// Whether the disk has next to no room left.

@@ -31,13 +31,16 @@ final class OpenCommit: PreparedCommit {
     let tid: TID?
     private let storage: LMDBStorage
     private var write: LMDBWrite?
+    /// What the journal takes; nil: the commit is flushed.
+    private let entry: [UInt8]?
     private let dropped: [BlockID]
     private let thread = pthread_self()
 
-    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, dropped: [BlockID]) {
+    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, entry: [UInt8]?, dropped: [BlockID]) {
         self.storage = storage
         self.tid = tid
         self.write = write
+        self.entry = entry
         self.dropped = dropped
     }
 
@@ -48,20 +51,27 @@ final class OpenCommit: PreparedCommit {
             throw .protocolViolation("tpcVote and tpcFinish must be called on one thread")
         }
         guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
-        // Runs once the commit lock is free again.
-        var isCommitted = false
-        defer { if isCommitted { storage.tidy() } }
+        if let ticket = try flip(write) {
+            CommitProbe.reach(.appended)
+            try storage.environment.journal.wait(for: ticket, storage.environment)
+        }
+        storage.noteCommit()
+        storage.tidy()
+    }
+
+    /// Makes it visible, and durable unless there is a place in the journal to wait for.
+    private func flip(_ write: LMDBWrite) throws(StorageError) -> LMDBJournal.Ticket? {
         defer { storage.commitLock.release() }
         CommitProbe.reach(.finishing)
         do throws(WriteFailure) {
-            try write.commit()
+            try write.commit(isDurable: entry == nil)
         } catch {
             throw storage.environment.final(error)
         }
+        let ticket = entry.flatMap { storage.environment.journal.append($0) }
         CommitProbe.reach(.finished)
-        isCommitted = true
         storage.forgetGarbage(dropped)
-        storage.noteCommit()
+        return ticket
     }
 
     func abort() {

@@ -98,7 +98,7 @@ extension LMDBSnapshot {
         try unsafe withRecords(of: recipe) { records throws(StorageError) in
             for (index, part) in recipe.parts.enumerated() {
                 let record = unsafe records[index]
-                unsafe storage.environment.willRead(record)
+                unsafe willRead(part, record)
                 let name = "block \(number)"
                 let header = try unsafe verify(part, record, name)
                 if part.codec != .none, part.isWhole, Int(part.storedPages) * systemPageSize <= buffer.count {
@@ -164,18 +164,24 @@ extension LMDBSnapshot {
         gate.enter()
         defer { gate.leave() }
         // A hint: what cannot be found is an error when it is read.
+        let parts = recipes.flatMap(\.parts)
         let records = try? unsafe withRecords { _, transaction throws(StorageError) in
-            var records: [UnsafeRawBufferPointer] = unsafe []
-            for id in Set(recipes.flatMap(\.blocks)) {
-                if let record = unsafe try transaction.get(storage.format.blocks, id.rawValue.bigEndianBytes)
-                {
-                    unsafe records.append(record)
-                }
+            unsafe try parts.map { part throws(StorageError) in
+                unsafe try transaction.get(storage.format.blocks, part.block.rawValue.bigEndianBytes)
             }
-            return unsafe records
         }
         guard let records = unsafe records else { return }
-        for index in unsafe records.indices { unsafe storage.environment.willRead(records[index]) }
+        for (index, part) in parts.enumerated() {
+            if let record = unsafe records[index] { unsafe willRead(part, record) }
+        }
+    }
+
+    /// Has the kernel read what a part needs: of a large record that is little.
+    private func willRead(_ part: BlockPart, _ record: UnsafeRawBufferPointer) {
+        if part.codec != .none { return unsafe storage.environment.willRead(record) }
+        for run in part.runs {
+            if let bytes = unsafe try? pages(part, run, record) { unsafe storage.environment.willRead(bytes) }
+        }
     }
 
     func differences(_ recipe: BlockRecipe, _ bytes: UnsafeRawBufferPointer, _ changed: PageSet)

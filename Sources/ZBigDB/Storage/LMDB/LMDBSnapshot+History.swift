@@ -48,7 +48,7 @@ extension LMDBStorage {
         case .date(let date):
             tid = TID(date)
             // Nothing was committed since the last transaction, so up to now it is the state.
-            if tid.rawValue <= clock.withLock({ $0 }).now() { tid = min(tid, last) }
+            if tid.rawValue <= now { tid = min(tid, last) }
         case .tag(let name):
             tid = try unsafe self.tid(ofTag: name, transaction)
         }

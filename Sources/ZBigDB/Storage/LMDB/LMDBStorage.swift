@@ -76,6 +76,7 @@ final class LMDBStorage: RecordStorage {
             throw .protocolViolation(
                 "block size \(blockSize): choose a multiple of \(systemPageSize) bytes up to 1 GiB")
         }
+        let opening = try LMDBOpening(path, isReadOnly: options.environment.isReadOnly)
         environment = try LMDBEnvironment(path, options.environment, create: options.create)
         try LengthCheck.run(environment)
         if let opened = try FileFormat.open(environment) {
@@ -106,10 +107,14 @@ final class LMDBStorage: RecordStorage {
         self.blockSize = size
         isZeroCopy = holds
         owner = options.environment.isReadOnly ? nil : try OwnerSlot(environment.descriptor, path: path)
+        try opening.finish(self)
         if owner != nil { try dropPendingOfTheDead() }
     }
 
-    deinit { try? dropGarbage() }
+    deinit {
+        try? dropGarbage()
+        environment.journal.close(environment)
+    }
 
     private static func compression(_ environment: LMDBEnvironment, _ meta: LMDBTree) throws(StorageError)
         -> ArrayCompression
@@ -137,6 +142,9 @@ final class LMDBStorage: RecordStorage {
         return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1000
     }
 
+    /// Microseconds since 1970.
+    var now: UInt64 { clock.withLock { $0 }.now() }
+
     // MARK: Snapshots
 
     func openSnapshot() throws(StorageError) -> any StorageSnapshot { try LMDBSnapshot(self) }
@@ -158,7 +166,8 @@ final class LMDBStorage: RecordStorage {
             return range.lastBatch
         }
         let meta = format.meta
-        let first = unsafe try environment.write { transaction throws(WriteFailure) in
+        // Entries of the journal say which numbers were given out.
+        let first = unsafe try environment.write(isDurable: false) { transaction throws(WriteFailure) in
             try unsafe transaction.take(batch, from: meta, FileFormat.MetaKey.nextOID)
         }
         return oids.withLock { range in

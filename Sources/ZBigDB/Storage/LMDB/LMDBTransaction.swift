@@ -221,13 +221,24 @@ final class LMDBWrite {
         return unsafe LMDBTransaction(pointer: pointer, path: environment.path)
     }
 
-    func commit() throws(WriteFailure) {
+    /// - Parameter isDurable: whether it must be on the disk at the end. Otherwise it may be lost,
+    ///   or made durable by an entry of the journal, where there is an active one.
+    func commit(isDurable: Bool = true) throws(WriteFailure) {
         guard let pointer = unsafe pointer.take() else { return }
+        let hasJournal = environment.journal.isActive(environment)
+        environment.setFlushing(!hasJournal)
         let code = unsafe mdb_txn_commit(pointer)
         environment.gate.leave()
         // LMDB answers a write that was cut short with EIO, whatever the reason.
         if code == EIO, environment.isDiskFull { throw WriteFailure(ENOSPC, environment.path, "committing") }
         if code != 0 { throw WriteFailure(code, environment.path, "committing") }
+        if hasJournal, isDurable {
+            do throws(StorageError) {
+                try environment.journal.checkpoint(environment)
+            } catch {
+                throw .failed(error)
+            }
+        }
     }
 
     func abort() {
@@ -240,7 +251,9 @@ final class LMDBWrite {
 extension LMDBEnvironment {
     /// Runs `body` in a transaction that writes and commits it. When the map is
     /// full it grows and `body` runs again from the start.
-    func write<R>(_ body: (LMDBTransaction) throws(WriteFailure) -> R) throws(StorageError) -> R {
+    func write<R>(isDurable: Bool = true, _ body: (LMDBTransaction) throws(WriteFailure) -> R)
+        throws(StorageError) -> R
+    {
         while true {
             do throws(WriteFailure) {
                 let write: LMDBWrite
@@ -252,7 +265,7 @@ extension LMDBEnvironment {
                     write.abort()
                     throw error
                 }
-                try write.commit()
+                try write.commit(isDurable: isDurable)
                 return result
             } catch {
                 guard case .failed(let final) = error else {

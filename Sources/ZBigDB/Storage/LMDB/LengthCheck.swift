@@ -14,13 +14,7 @@ struct LengthCheck {
     /// Something reaches past the end, or is no page of a tree.
     private struct Missing: Error {}
 
-    // Places in LMDB's pages, the same in all 64-bit versions of 0.9.
-    private static let pageHeader = 16
-    private static let noPage = UInt64.max
-    private static let rootInTree = 40
-    private static let metaFreeTree = 40
-    private static let metaMainTree = 88
-    private static let metaTransaction = 144
+    private typealias Layout = LMDBPageLayout
 
     private let descriptor: Int32
     private let pageSize: Int
@@ -45,25 +39,25 @@ struct LengthCheck {
     private func trees(of transaction: Int) throws(Missing) {
         for number in 0..<2 {
             let meta = try page(UInt64(number))
-            guard meta.number(Self.metaTransaction) == UInt64(transaction) else { continue }
-            try tree(meta.number(Self.metaFreeTree + Self.rootInTree), 0)
-            return try tree(meta.number(Self.metaMainTree + Self.rootInTree), 0)
+            guard meta.number(Layout.metaTransaction) == UInt64(transaction) else { continue }
+            try tree(meta.number(Layout.metaFreeTree + Layout.rootInTree), 0)
+            return try tree(meta.number(Layout.metaMainTree + Layout.rootInTree), 0)
         }
         throw Missing()
     }
 
     /// Everything below a page is there.
     private func tree(_ root: UInt64, _ depth: Int) throws(Missing) {
-        if root == Self.noPage { return }
+        if root == Layout.noPage { return }
         guard depth < 64 else { throw Missing() }
         let page = try self.page(root)
         let flags = page.short(10)
         let isBranch = flags & 1 != 0
         guard page.number(0) == root, isBranch || flags & 2 != 0 else { throw Missing() }
-        let keys = (page.short(12) - Self.pageHeader) / 2
-        guard keys >= 0, Self.pageHeader + 2 * keys <= pageSize else { throw Missing() }
+        let keys = (page.short(12) - Layout.pageHeader) / 2
+        guard keys >= 0, Layout.pageHeader + 2 * keys <= pageSize else { throw Missing() }
         for key in 0..<keys {
-            let node = page.short(Self.pageHeader + 2 * key)
+            let node = page.short(Layout.pageHeader + 2 * key)
             guard node + 8 <= pageSize else { throw Missing() }
             if isBranch {
                 let child = UInt64(page.short(node)) | UInt64(page.short(node + 2)) << 16
@@ -75,10 +69,10 @@ struct LengthCheck {
             if kind & 1 != 0 {
                 guard value + 8 <= pageSize else { throw Missing() }
                 let size = page.short(node) | page.short(node + 2) << 16
-                try span(page.number(value), Self.pageHeader + size)
+                try span(page.number(value), Layout.pageHeader + size)
             } else if kind & 2 != 0 {
-                guard value + Self.rootInTree + 8 <= pageSize else { throw Missing() }
-                try tree(page.number(value + Self.rootInTree), depth + 1)
+                guard value + Layout.rootInTree + 8 <= pageSize else { throw Missing() }
+                try tree(page.number(value + Layout.rootInTree), depth + 1)
             }
         }
     }

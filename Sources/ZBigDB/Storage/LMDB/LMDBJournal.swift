@@ -1,0 +1,301 @@
+internal import CLMDB
+
+#if canImport(Dispatch)
+    internal import Dispatch
+#endif
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+/// Makes small commits durable with one write to the journal, in place of two flushes of a file
+/// that is changed in many places.
+///
+/// While the journal is active, LMDB commits without flushing. What is on the disk is then the
+/// *checkpoint*, the last state that was flushed, and the entries since. The checkpoint cannot be
+/// overwritten, because a read transaction, the *pin*, is open at it. After a power cut its
+/// meta page is put back and the entries are committed once more.
+///
+/// - Only small commits are entries. Whatever else must be durable is a checkpoint of its own.
+/// - Only the one process that has the file open for writing has an active journal. Who else opens it
+///   makes a checkpoint and ends that.
+/// - Whatever is said here about the file changes with LMDB's writer lock held. Entries come in
+///   the order of commits because the commit lock is held until they are appended; who waits for
+///   the disk holds neither, and writes what all others have appended along.
+final class LMDBJournal: Sendable {
+    /// A place in the journal that has to be on the disk.
+    struct Ticket: Sendable {
+        fileprivate let sequence: UInt64
+        fileprivate let end: Int
+    }
+
+    /// So many small commits, each within `pause` of the one before, begin a journal.
+    private static let commitsToBegin = 8
+    private static let pause: UInt64 = 100_000_000
+    /// A journal without commits for so long, in seconds, ends.
+    private static let idleAfter = 1.0
+    /// A checkpoint comes after so many entries, or bytes: until then no page is used again.
+    private static let mostEntries = 64
+    static let mostBytes = 1 << 20
+
+    private struct State {
+        var file: JournalFile?
+        var isUnavailable = false
+        var isClosed = false
+        /// Of the header that this process wrote last.
+        var sequence: UInt64 = 0
+        /// Open while the journal is active.
+        var pin: LMDBPin?
+        var isActive: Bool { pin != nil }
+        /// Up to where there are entries, and up to where they are on the disk; in between is `pending`.
+        var end = JournalFile.firstEntry
+        var durable = JournalFile.firstEntry
+        var pending: [UInt8] = []
+        var count = 0
+        /// Somebody writes to the journal.
+        var isBusy = false
+        var streak = 0
+        var lastCommit: UInt64 = 0
+
+        /// After a header with this number: without entries, and without a journal if there is no pin.
+        mutating func restart(_ sequence: UInt64, _ pin: LMDBPin?) {
+            self.sequence = sequence
+            self.pin = pin
+            (end, durable) = (JournalFile.firstEntry, JournalFile.firstEntry)
+            pending = []
+            count = 0
+        }
+    }
+
+    private let path: String
+    private let monitor = Monitor()
+    // Touched under the monitor only.
+    nonisolated(unsafe) private var state = State()
+    #if canImport(Dispatch)
+        private let queue = DispatchQueue(label: "zbigdb.journal", qos: .utility)
+    #endif
+
+    init(ofDatabase path: String) { self.path = JournalFile.path(of: path) }
+
+    /// For what does not wait: nobody else touches the state meanwhile.
+    private func locked<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+        try monitor { () throws(E) -> R in unsafe try body(&state) }
+    }
+
+    // MARK: Commits
+
+    /// Whether LMDB may commit without flushing. With its writer lock held.
+    func isActive(_ environment: LMDBEnvironment) -> Bool {
+        let (isActive, sequence, file) = locked { ($0.isActive, $0.sequence, $0.file) }
+        guard isActive, let file else { return false }
+        if let header = try? file.header(), header.sequence == sequence { return true }
+        // Another process has opened the file and flushed it.
+        end()
+        return false
+    }
+
+    /// Whether small commits become entries; begins a journal where it pays. With the commit lock and
+    /// LMDB's writer lock held.
+    func isWanted(_ environment: LMDBEnvironment) -> Bool {
+        let now = Self.now()
+        let isQuick = locked { state in
+            state.streak = now - state.lastCommit < Self.pause ? state.streak + 1 : 0
+            state.lastCommit = now
+            return state.streak >= Self.commitsToBegin && !state.isUnavailable
+        }
+        // The pin keeps pages that a full file needs.
+        if environment.isNearlyFull { return false }
+        if isActive(environment) { return true }
+        guard isQuick, environment.options.durability == .full, !environment.isOpenForWritingElsewhere
+        else { return false }
+        do throws(StorageError) {
+            try begin(environment)
+            return true
+        } catch {
+            // Without a journal every commit is flushed, which is as safe.
+            locked { $0.isUnavailable = true }
+            return false
+        }
+    }
+
+    /// Whether there is room for an entry of this size before the next checkpoint.
+    func takes(_ size: Int) -> Bool {
+        locked { state in
+            state.count < Self.mostEntries
+                && state.end + JournalFile.framedSize(size) <= JournalFile.firstEntry + Self.mostBytes
+        }
+    }
+
+    /// Adds the entry of a commit that has just happened. With the commit lock held. Nil if a
+    /// checkpoint has made the commit durable already.
+    func append(_ bytes: [UInt8]) -> Ticket? {
+        locked { state in
+            guard state.isActive else { return nil }
+            state.pending += JournalFile.framed(bytes, sequence: state.sequence, at: state.end)
+            state.end += JournalFile.framedSize(bytes.count)
+            state.count += 1
+            return Ticket(sequence: state.sequence, end: state.end)
+        }
+    }
+
+    /// Returns when the entry, and thus all before it, is on the disk.
+    func wait(for ticket: Ticket, _ environment: LMDBEnvironment) throws(StorageError) {
+        while let (file, bytes, offset) = takePending(ticket) {
+            do throws(StorageError) {
+                try file.write(entries: bytes, at: offset)
+                release { state in state.durable = offset + bytes.count }
+            } catch {
+                release { state in state.pending = bytes + state.pending }
+                // The database file itself may still take it.
+                try checkpoint(environment)
+            }
+        }
+    }
+
+    /// What the caller has to write; nil if the ticket's entry is on the disk.
+    private func takePending(_ ticket: Ticket) -> (JournalFile, [UInt8], Int)? {
+        monitor {
+            while true {
+                if unsafe ticket.sequence != state.sequence || state.durable >= ticket.end { return nil }
+                if unsafe !state.isBusy { break }
+                monitor.wait()
+            }
+            guard let file = unsafe state.file else { return nil }
+            unsafe state.isBusy = true
+            defer { unsafe state.pending = [] }
+            return unsafe (file, state.pending, state.durable)
+        }
+    }
+
+    private func release(_ body: (inout State) -> Void) {
+        locked { state in
+            body(&state)
+            state.isBusy = false
+            monitor.notifyAll()
+        }
+    }
+
+    // MARK: Checkpoints
+
+    /// Makes everything durable that is committed, in the database file itself.
+    ///
+    /// - Parameter isLast: whether the journal ends with it.
+    func checkpoint(_ environment: LMDBEnvironment, isLast: Bool = false) throws(StorageError) {
+        // Nothing is committed meanwhile.
+        let write = try LMDBWrite(environment)
+        defer { write.abort() }
+        guard isActive(environment) else { return }
+        let (file, sequence) = monitor {
+            while unsafe state.isBusy { monitor.wait() }
+            unsafe state.isBusy = true
+            return unsafe (state.file, state.sequence)
+        }
+        do throws(StorageError) {
+            let pin = isLast ? nil : try LMDBPin(environment)
+            try environment.flush()
+            CommitProbe.reach(.flushed)
+            let checkpoint = isLast ? nil : try Self.checkpoint(of: environment)
+            try file?.write(JournalHeader(sequence: sequence + 1, checkpoint: checkpoint))
+            release { $0.restart(sequence + 1, pin) }
+        } catch {
+            release { _ in }
+            throw error
+        }
+    }
+
+
+    private static func checkpoint(of environment: LMDBEnvironment) throws(StorageError)
+        -> JournalHeader.Checkpoint
+    {
+        let descriptor = environment.descriptor
+        guard let meta = LMDBMetaPage.newest(descriptor), let checksum = meta.rootChecksum(descriptor) else {
+            throw .corrupt(path: environment.path, what: "its first pages cannot be read")
+        }
+        return JournalHeader.Checkpoint(meta: meta.bytes, rootChecksum: checksum)
+    }
+
+    // MARK: Begin and end
+
+    /// What is committed so far is flushed; LMDB's writer lock is held.
+    private func begin(_ environment: LMDBEnvironment) throws(StorageError) {
+        var file = locked { $0.file }
+        if file == nil { file = try JournalFile(path, create: true) }
+        guard let file else { return }
+        let sequence = (try file.header()?.sequence ?? 0) + 1
+        let pin = try LMDBPin(environment)
+        try file.write(JournalHeader(sequence: sequence, checkpoint: try Self.checkpoint(of: environment)))
+        locked { state in
+            state.file = file
+            state.restart(sequence, pin)
+        }
+        endWhenIdle(environment)
+    }
+
+    /// Goes on where a process that is gone stopped, to commit its entries once more. The file is in
+    /// the state of the header, and nobody else has it open.
+    func resume(_ header: JournalHeader, _ file: JournalFile, _ environment: LMDBEnvironment)
+        throws(StorageError)
+    {
+        let pin = try LMDBPin(environment)
+        locked { state in
+            state.file = file
+            state.restart(header.sequence, pin)
+        }
+    }
+
+    /// Another process ended it, and made everything durable before.
+    private func end() {
+        monitor {
+            while unsafe state.isBusy { monitor.wait() }
+            let next = unsafe state.sequence + 1
+            unsafe state.restart(next, nil)
+            monitor.notifyAll()
+        }
+    }
+
+    /// Ends the journal of another process, or one that a process left behind which others outlived.
+    func endOthers(_ environment: LMDBEnvironment) throws(StorageError) {
+        let write = try LMDBWrite(environment)
+        defer { write.abort() }
+        guard let file = try JournalFile(path, create: false), let header = try file.header(),
+            header.checkpoint != nil
+        else { return }
+        try environment.flush()
+        try file.write(JournalHeader(sequence: header.sequence + 1, checkpoint: nil))
+    }
+
+    /// Ends the journal when it is not used: its pin would keep pages of what others commit.
+    private func endWhenIdle(_ environment: LMDBEnvironment) {
+        #if canImport(Dispatch)
+            queue.asyncAfter(deadline: .now() + Self.idleAfter) { [weak self, weak environment] in
+                guard let self, !(locked { $0.isClosed || !$0.isActive }), let environment else { return }
+                let rest = locked { Self.now() - $0.lastCommit }
+                if Double(rest) / 1e9 >= Self.idleAfter {
+                    // If this fails the journal stays, and with it what it has.
+                    try? checkpoint(environment, isLast: true)
+                }
+                endWhenIdle(environment)
+            }
+        #endif
+    }
+
+    /// Ends the journal for good; the file goes if nobody else has the database open.
+    func close(_ environment: LMDBEnvironment) {
+        locked { $0.isClosed = true }
+        #if canImport(Dispatch)
+            queue.sync {}
+        #endif
+        // What fails here is in the journal, and the next one to open the file finds it there.
+        try? checkpoint(environment, isLast: true)
+        let (isActive, file) = locked { state in
+            defer { state.pin = nil }
+            return (state.isActive, state.file)
+        }
+        if !isActive, file != nil, environment.isOpenNowhereElse { unsafe unlink(path) }
+    }
+
+    private static func now() -> UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+    }
+}

@@ -1,0 +1,77 @@
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
+/// Places in LMDB's pages, the same in all 64-bit versions of 0.9.
+enum LMDBPageLayout {
+    static let pageHeader = 16
+    static let noPage = UInt64.max
+    /// In a tree's description.
+    static let rootInTree = 40
+    /// In the two pages at the start of the file that say which state it is in.
+    static let metaFreeTree = 40
+    static let metaMainTree = 88
+    static let metaTransaction = 144
+    static let metaEnd = 152
+}
+
+/// One of the two pages at the start of an LMDB file: the state that a transaction left.
+struct LMDBMetaPage: Sendable {
+    /// As far as LMDB uses it.
+    let bytes: [UInt8]
+
+    var transaction: UInt64 { number(LMDBPageLayout.metaTransaction) }
+    var pageSize: Int { Int(number(LMDBPageLayout.metaFreeTree) & 0xffff_ffff) }
+    private var root: UInt64 { number(LMDBPageLayout.metaMainTree + LMDBPageLayout.rootInTree) }
+
+    init?(bytes: [UInt8]) {
+        guard bytes.count == LMDBPageLayout.metaEnd else { return nil }
+        self.bytes = bytes
+        guard (512...65536).contains(pageSize) else { return nil }
+    }
+
+    /// The newest state of a file that nobody writes to meanwhile.
+    static func newest(_ descriptor: Int32) -> LMDBMetaPage? {
+        guard let first = read(descriptor, 0) else { return nil }
+        guard let second = read(descriptor, first.pageSize) else { return first }
+        return second.transaction > first.transaction ? second : first
+    }
+
+    private static func read(_ descriptor: Int32, _ offset: Int) -> LMDBMetaPage? {
+        pageBytes(descriptor, offset, LMDBPageLayout.metaEnd).flatMap(LMDBMetaPage.init)
+    }
+
+    private static func pageBytes(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = unsafe pread(descriptor, &bytes, count, off_t(offset))
+        return got == count ? bytes : nil
+    }
+
+    /// The checksum of the main tree's root, which changes with every transaction.
+    func rootChecksum(_ descriptor: Int32) -> UInt32? {
+        let (offset, overflow) = root.multipliedReportingOverflow(by: UInt64(pageSize))
+        guard !overflow, offset < UInt64(Int.max) else { return nil }
+        return Self.pageBytes(descriptor, Int(offset), pageSize).map { CRC32C.checksum($0) }
+    }
+
+    /// Makes this the state of the file again.
+    ///
+    /// LMDB takes the page with the greater transaction number, and the next transaction
+    /// overwrites the other one: it gets the same state with the number before.
+    func restore(_ descriptor: Int32) -> Bool {
+        [transaction - 1, transaction].allSatisfy { number in
+            var page = bytes
+            page.replaceSubrange(0..<8, with: Self.littleEndian(number & 1))
+            page.replaceSubrange(
+                LMDBPageLayout.metaTransaction..<LMDBPageLayout.metaEnd, with: Self.littleEndian(number))
+            let offset = off_t(Int(number & 1) * pageSize)
+            return unsafe pwrite(descriptor, page, page.count, offset) == page.count
+        } && fsync(descriptor) == 0
+    }
+
+    private func number(_ offset: Int) -> UInt64 {
+        (0..<8).reversed().reduce(0) { $0 << 8 | UInt64(bytes[offset + $1]) }
+    }
+
+    private static func littleEndian(_ number: UInt64) -> [UInt8] { number.bigEndianBytes.reversed() }
+}

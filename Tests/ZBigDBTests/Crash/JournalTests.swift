@@ -1,0 +1,386 @@
+import Foundation
+import Testing
+
+@testable import ZBigDB
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The journal (FORMAT.md): small commits are durable with one write to it.
+@Suite("The journal", .timeLimit(.minutes(5)))
+struct JournalTests {
+    private static let blocks = 8
+    private static let perBlock = Database.Configuration.small.blockSize / 8
+
+    private static func prepare(_ path: String, writers: Int = 1) throws {
+        let database = try Database(path, create: true, configuration: .small)
+        let connection = try database.connect()
+        for writer in 0..<writers {
+            try connection.root.set("note\(writer)", Note("0"))
+            _ = try connection.createArray("array\(writer)", shape: [blocks * perBlock], of: Int64.self)
+        }
+        try connection.commit()
+        try connection.close()
+        try database.close()
+    }
+
+    /// Transaction `number`: the note says so, and one element of a block.
+    private static func commit(_ number: Int, _ writer: Int, _ connection: Connection) throws {
+        try connection.note("note\(writer)").set("\(number)")
+        let array = try connection.root.array("array\(writer)")
+        try array.setElement(number % blocks * perBlock + number % 1000, to: Int64(number))
+        try connection.commit()
+    }
+
+    /// Checks that transaction `least` or a later one is there, whole. Returns which.
+    @discardableResult
+    private static func check(_ database: Database, _ writer: Int, atLeast least: Int) throws -> Int {
+        let connection = try database.connect()
+        defer { try? connection.close() }
+        let last = try #require(Int(try connection.note("note\(writer)").text))
+        guard last >= least else { throw Lost(writer: writer, found: last, acknowledged: least) }
+        let array = try connection.root.array("array\(writer)")
+        for number in max(1, last - 500)...max(1, last) where number <= last {
+            let place = number % blocks * perBlock + number % 1000
+            let found = try array.element(place, as: Int64.self)
+            if found != Int64(number) { throw Lost(writer: writer, found: Int(found), acknowledged: number) }
+        }
+        return last
+    }
+
+    /// Runs the part of a test that is in a process of its own, whose messages nobody sees: what went
+    /// wrong is in a file.
+    private static func reporting(_ path: String, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch {
+            try "\(error)".write(toFile: path + ".failure", atomically: true, encoding: .utf8)
+            throw error
+        }
+    }
+
+    private static func failure(_ path: String) -> String? {
+        try? String(contentsOfFile: path + ".failure", encoding: .utf8)
+    }
+
+    /// Waits until another process has made the file.
+    private static func wait(for file: String) throws {
+        for _ in 0..<4000 {
+            if FileManager.default.fileExists(atPath: file) { return }
+            usleep(5000)
+        }
+        throw Failure("\(file) never came")
+    }
+
+    private struct Failure: Error {
+        let what: String
+        init(_ what: String) { self.what = what }
+    }
+
+    private struct Lost: Error {
+        let writer: Int
+        let found: Int
+        let acknowledged: Int
+    }
+
+    private static func isActive(_ path: String) throws -> Bool {
+        try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)?.header()?.checkpoint != nil
+    }
+
+    @Test("a power cut at any moment loses nothing that was acknowledged", arguments: 0..<2)
+    func powerCut(_ series: Int) async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        await #expect(processExitsWith: .success) { [path = path as String, series = series as Int] in
+            try JournalTests.reporting(path) {
+                var random = ArrayRandom("JournalTests.powerCut \(series)")
+                var cuts = 0
+                let database = try Database(path, configuration: .small)
+                let power = try PowerCut(path)
+                let connection = try database.connect()
+                for number in 1...400 {
+                    try power.noteUnlessJournaled()
+                    try JournalTests.commit(number, 0, connection)
+                    try power.noteUnlessJournaled()
+                    // Now and then something that is no entry: a checkpoint.
+                    if number % 90 == 0 { _ = try database.compact() }
+                    guard number == 8 || random.chance(10) else { continue }
+                    let copy = path + ".cut"
+                    try power.make(copy, &random) {}
+                    let left = try Database(copy, configuration: .small)
+                    try JournalTests.check(left, 0, atLeast: number)
+                    let report = try left.verify()
+                    if !report.problems.isEmpty { throw JournalTests.Failure("\(report.problems)") }
+                    try left.close()
+                    guard !FileManager.default.fileExists(atPath: JournalFile.path(of: copy)) else {
+                        throw JournalTests.Failure("the journal stays")
+                    }
+                    cuts += 1
+                }
+                guard cuts > 10, try JournalTests.isActive(path) else { throw JournalTests.Failure("no journal") }
+                CommitProbe.set(nil)
+                try connection.close()
+                try database.close()
+            }
+        }
+        #expect(Self.failure(path) == nil)
+    }
+
+    @Test("writers that share a flush lose nothing that was acknowledged to any of them")
+    func powerCutOfMany() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path, writers: 6)
+        await #expect(processExitsWith: .success) { [path = path as String] in
+            try JournalTests.reporting(path) {
+                var random = ArrayRandom("JournalTests.powerCutOfMany")
+                let database = try Database(path, configuration: .small)
+                let first = try database.connect()
+                // The journal is active before there is more than one writer.
+                for number in 1...12 { try JournalTests.commit(number, 0, first) }
+                guard try JournalTests.isActive(path) else { throw JournalTests.Failure("no journal") }
+                let acknowledged = Counters(6)
+                acknowledged.set(0, 12)
+                // From here on every state is known.
+                let power = try PowerCut(path)
+                try database.openStorage().environment.journal.checkpoint(database.openStorage().environment)
+                let group = DispatchGroup()
+                for writer in 0..<6 {
+                    Thread.detachNewThread {
+                        group.enter()
+                        defer { group.leave() }
+                        do {
+                            let connection = try database.connect()
+                            var number = acknowledged[writer]
+                            while !acknowledged.isStopped {
+                                number += 1
+                                try JournalTests.commit(number, writer, connection)
+                                acknowledged.set(writer, number)
+                            }
+                            try connection.close()
+                        } catch {
+                            fatalError("\(error)")
+                        }
+                    }
+                }
+                for _ in 0..<25 {
+                    usleep(UInt32.random(in: 0...30_000, using: &random))
+                    let copy = path + ".cut"
+                    let known = try power.make(copy, &random) { acknowledged.all }
+                    let left = try Database(copy, configuration: .small)
+                    for writer in 0..<6 { try JournalTests.check(left, writer, atLeast: known[writer]) }
+                    guard try left.verify().problems.isEmpty else { throw JournalTests.Failure("damaged") }
+                    try left.close()
+                }
+                acknowledged.stop()
+                group.wait()
+                CommitProbe.set(nil)
+                try first.close()
+                try database.close()
+            }
+        }
+        #expect(Self.failure(path) == nil)
+    }
+
+    @Test("a power cut while the journal is worked off changes nothing")
+    func cutDuringRecovery() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+            let database = try Database(path, configuration: .small)
+            let connection = try database.connect()
+            for number in 1...40 { try JournalTests.commit(number, 0, connection) }
+            kill(getpid(), SIGKILL)
+        }
+        #expect(try Self.isActive(path))
+        for _ in 0..<3 {
+            await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+                CommitProbe.set { if $0 == .flushed { kill(getpid(), SIGKILL) } }
+                _ = try Database(path, configuration: .small)
+            }
+            #expect(try Self.isActive(path))
+        }
+        let database = try Database(path, configuration: .small)
+        #expect(try Self.check(database, 0, atLeast: 40) == 40)
+        #expect(try database.verify().problems == [])
+        try database.close()
+    }
+
+    @Test("who opens the file ends the journal of another process, which goes on without")
+    func secondProcess() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path, writers: 2)
+        let (ready, done) = (folder.file("ready"), folder.file("done"))
+        async let other = #expect(processExitsWith: .success) {
+            [path = path as String, ready = ready as String, done = done as String] in
+            let database = try Database(path, configuration: .small)
+            let connection = try database.connect()
+            var number = 0
+            while number < 20_000, !FileManager.default.fileExists(atPath: done) {
+                number += 1
+                try JournalTests.commit(number, 0, connection)
+                if number == 20 {
+                    guard try JournalTests.isActive(path) else { throw JournalTests.Failure("no journal") }
+                    _ = FileManager.default.createFile(atPath: ready, contents: nil)
+                }
+            }
+            try JournalTests.check(database, 0, atLeast: number)
+            try connection.close()
+            try database.close()
+        }
+        try Self.wait(for: ready)
+        let database = try Database(path, configuration: .small)
+        #expect(try !Self.isActive(path))
+        let connection = try database.connect()
+        for number in 1...30 { try Self.commit(number, 1, connection) }
+        // Neither begins one while the other is there.
+        #expect(try !Self.isActive(path))
+        _ = FileManager.default.createFile(atPath: done, contents: nil)
+        _ = await other
+        try connection.begin()
+        try Self.check(database, 0, atLeast: 20)
+        for number in 31...60 { try Self.commit(number, 1, connection) }
+        #expect(try Self.isActive(path))
+        #expect(try Self.check(database, 1, atLeast: 60) == 60)
+        try connection.close()
+        try database.close()
+        #expect(!FileManager.default.fileExists(atPath: JournalFile.path(of: path)))
+    }
+
+    @Test("a process that is killed while another has the file open leaves its commits to it")
+    func killedBesideReader() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        let (ready, done) = (folder.file("ready"), folder.file("done"))
+        async let other = #expect(processExitsWith: .success) {
+            [path = path as String, ready = ready as String, done = done as String] in
+            var reading = Database.Configuration.small
+            reading.isReadOnly = true
+            let database = try Database(path, configuration: reading)
+            _ = FileManager.default.createFile(atPath: ready, contents: nil)
+            try JournalTests.wait(for: done)
+            try JournalTests.check(database, 0, atLeast: 31)
+            try database.close()
+        }
+        try Self.wait(for: ready)
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+            let database = try Database(path, configuration: .small)
+            let connection = try database.connect()
+            for number in 1...30 { try JournalTests.commit(number, 0, connection) }
+            kill(getpid(), SIGKILL)
+        }
+        #expect(try Self.isActive(path))
+        let database = try Database(path, configuration: .small)
+        #expect(try !Self.isActive(path))
+        #expect(try Self.check(database, 0, atLeast: 30) == 30)
+        let connection = try database.connect()
+        try Self.commit(31, 0, connection)
+        _ = FileManager.default.createFile(atPath: done, contents: nil)
+        _ = await other
+        try connection.close()
+        try database.close()
+    }
+
+    @Test("a file with a journal to work off cannot be opened for reading, one that does not fit not at all")
+    func refused() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        let before = folder.file("before")
+        try FileManager.default.copyItem(atPath: path, toPath: before)
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+            let database = try Database(path, configuration: .small)
+            let connection = try database.connect()
+            for number in 1...40 { try JournalTests.commit(number, 0, connection) }
+            kill(getpid(), SIGKILL)
+        }
+        var reading = Database.Configuration.small
+        reading.isReadOnly = true
+        #expect(throws: StorageError.needsRecovery(path: path)) { try Database(path, configuration: reading) }
+        let journal = JournalFile.path(of: path)
+        try FileManager.default.copyItem(atPath: journal, toPath: JournalFile.path(of: before))
+        #expect(throws: StorageError.foreignJournal(path: before, journal: JournalFile.path(of: before))) {
+            try Database(before, configuration: .small)
+        }
+        let database = try Database(path, configuration: .small)
+        try Self.check(database, 0, atLeast: 40)
+        try database.close()
+        try Database(path, configuration: reading).close()
+        // A new file has nothing to do with a journal that an old one left.
+        try FileManager.default.moveItem(atPath: JournalFile.path(of: before), toPath: journal)
+        try FileManager.default.removeItem(atPath: path)
+        try Self.prepare(path)
+        try Database(path, configuration: .small).close()
+    }
+
+    @Test("a journal that is not used ends, and lets go of what it keeps")
+    func idle() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        let database = try Database(path, configuration: .small)
+        let connection = try database.connect()
+        for number in 1...20 { try Self.commit(number, 0, connection) }
+        #expect(try Self.isActive(path))
+        while try Self.isActive(path) { try await Task.sleep(for: .milliseconds(50)) }
+        for number in 21...40 { try Self.commit(number, 0, connection) }
+        #expect(try Self.isActive(path))
+        try connection.close()
+        try database.close()
+        #expect(!FileManager.default.fileExists(atPath: JournalFile.path(of: path)))
+        let again = try Database(path, configuration: .small)
+        #expect(try Self.check(again, 0, atLeast: 40) == 40)
+        try again.close()
+    }
+
+    @Test("object numbers and block numbers are never given out twice")
+    func numbers() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file()
+        try Self.prepare(path)
+        for round in 0..<3 {
+            await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, round = round as Int] in
+                let database = try Database(path, configuration: .small)
+                let connection = try database.connect()
+                for number in 1...50 {
+                    // Takes more numbers than were reserved in the first batch.
+                    for index in 0..<3 { try connection.root.set("new.\(round).\(number).\(index)", Note("\(number)")) }
+                    try connection.commit()
+                }
+                kill(getpid(), SIGKILL)
+            }
+        }
+        let database = try Database(path, configuration: .small)
+        let connection = try database.connect()
+        for round in 0..<3 {
+            for number in 1...50 {
+                for index in 0..<3 {
+                    #expect(try connection.note("new.\(round).\(number).\(index)").text == "\(number)")
+                }
+            }
+        }
+        #expect(try database.verify().problems == [])
+        try connection.close()
+        try database.close()
+    }
+}
+
+/// Numbers that several threads count up.
+private final class Counters: @unchecked Sendable {
+    // Touched under the lock only.
+    private var values: [Int]
+    private var stopped = false
+    private let lock = NSLock()
+
+    init(_ count: Int) { values = Array(repeating: 0, count: count) }
+    subscript(index: Int) -> Int { lock.withLock { values[index] } }
+    var all: [Int] { lock.withLock { values } }
+    var isStopped: Bool { lock.withLock { stopped } }
+    func set(_ index: Int, _ value: Int) { lock.withLock { values[index] = value } }
+    func stop() { lock.withLock { stopped = true } }
+}

@@ -1,0 +1,75 @@
+import Foundation
+
+@testable import ZBigDB
+
+/// Makes what a power cut could leave of an open database: of the pages written since the
+/// last checkpoint any, of the journal what was flushed, and perhaps the beginning of more.
+///
+/// Only one of them at a time, in a process of its own: it learns of checkpoints from the
+/// commit's probe.
+final class PowerCut: @unchecked Sendable {
+    // `synced` is touched under the lock only; the rest does not change.
+    private let path: String
+    private let lock = NSLock()
+    private var synced = Data()
+
+    init(_ path: String) throws {
+        self.path = path
+        try note()
+        CommitProbe.set { [unowned self] place in
+            // Only the checkpoint's own thread writes now.
+            if place == .flushed { try? note() }
+        }
+    }
+
+    private func note() throws {
+        let data = try Data(contentsOf: URL(fileURLWithPath: path))
+        lock.withLock { synced = data }
+    }
+
+    /// Notes the state as flushed. Only while every commit is flushed by itself.
+    func noteUnlessJournaled() throws {
+        let file = try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)
+        if try file?.header()?.checkpoint == nil { try note() }
+    }
+
+    /// Makes the file and the journal as the power cut leaves them at `copy`. Runs `acknowledged` at a
+    /// moment before; what it counts must be there afterwards.
+    func make<R>(_ copy: String, _ random: inout ArrayRandom, _ acknowledged: () throws -> R) throws -> R {
+        lock.lock()
+        defer { lock.unlock() }
+        let result = try acknowledged()
+        let journalPath = JournalFile.path(of: path)
+        if FileManager.default.fileExists(atPath: journalPath) {
+            var journal = try Data(contentsOf: URL(fileURLWithPath: journalPath))
+            let place = URL(fileURLWithPath: JournalFile.path(of: copy))
+            try journal.write(to: place)
+            if random.chance(50) {
+                try tear(&journal, place.path)
+                try journal.write(to: place)
+            }
+        }
+        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        let page = 4096
+        // Some cuts lose nearly all, some nearly nothing.
+        let kept = Int.random(in: 0...100, using: &random)
+        for start in stride(from: 0, to: data.count, by: page) where !random.chance(kept) {
+            let end = min(start + page, data.count)
+            let old = start < synced.count ? synced[start..<min(end, synced.count)] : Data()
+            data.replaceSubrange(start..<end, with: old + Data(repeating: 0, count: end - start - old.count))
+        }
+        if random.chance(30), synced.count < data.count { data = data[..<synced.count] }
+        try data.write(to: URL(fileURLWithPath: copy))
+        return result
+    }
+
+    /// Puts the beginning of another entry behind the last one, as if it had just been under way.
+    private func tear(_ journal: inout Data, _ copy: String) throws {
+        guard let file = try JournalFile(copy, create: false, isReadOnly: true), let header = try file.header()
+        else { return }
+        let entries = try file.entries(header.sequence)
+        let at = entries.reduce(JournalFile.firstEntry) { $0 + JournalFile.framedSize($1.encoded().count) }
+        let entry = JournalFile.framed([UInt8](repeating: 1, count: 5000), sequence: header.sequence, at: at)
+        journal.replaceSubrange(at..<(at + JournalFile.page), with: entry[..<JournalFile.page])
+    }
+}
