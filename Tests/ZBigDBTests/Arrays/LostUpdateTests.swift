@@ -141,12 +141,13 @@ struct LostUpdateTests {
     }
 
     /// Says that one of the three is there, and waits for the others, so that they really meet.
-    private static func meet(_ path: String, _ name: String) throws {
+    private static func meet(_ path: String, _ name: String) async throws {
         try "".write(toFile: path + name, atomically: true, encoding: .utf8)
         let names = [".ready.0", ".ready.1", ".ready.2"]
         for _ in 0..<30_000 {
             if names.allSatisfy({ FileManager.default.fileExists(atPath: path + $0) }) { return }
-            Thread.sleep(forTimeInterval: 0.002)
+            // Not by blocking the thread, on which the others may have to be started.
+            try await Task.sleep(for: .milliseconds(2))
         }
         Issue.record("the others did not come")
     }
@@ -156,7 +157,7 @@ struct LostUpdateTests {
         await #expect(processExitsWith: .success) {
             [workload = workload as CounterWorkload, number = number as Int] in
             let database = try Database(workload.path, configuration: CounterWorkload.configuration)
-            try Self.meet(workload.path, ".ready.\(number)")
+            try await Self.meet(workload.path, ".ready.\(number)")
             let added = try workload.run(database).added
             let lines = added.map { "\($0.key) \($0.value)\n" }.joined()
             try lines.write(toFile: workload.path + ".\(number)", atomically: true, encoding: .utf8)
@@ -175,7 +176,7 @@ struct LostUpdateTests {
         }
         async let first: Void = runElsewhere(workloads[0], 0)
         async let second: Void = runElsewhere(workloads[1], 1)
-        try Self.meet(path, ".ready.2")
+        try await Self.meet(path, ".ready.2")
         let result = try workloads[2].run(database)
         print("LostUpdateTests.processes: \(result.conflicts) conflicts")
         var total = result.added

@@ -64,15 +64,6 @@ struct JournalTests {
         try? String(contentsOfFile: path + ".failure", encoding: .utf8)
     }
 
-    /// Waits until another process has made the file.
-    private static func wait(for file: String) throws {
-        for _ in 0..<4000 {
-            if FileManager.default.fileExists(atPath: file) { return }
-            usleep(5000)
-        }
-        throw Failure("\(file) never came")
-    }
-
     private struct Failure: Error {
         let what: String
         init(_ what: String) { self.what = what }
@@ -85,7 +76,8 @@ struct JournalTests {
     }
 
     private static func isActive(_ path: String) throws -> Bool {
-        try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)?.header()?.checkpoint != nil
+        try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)?.header()?.checkpoint
+            != nil
     }
 
     @Test("a power cut at any moment loses nothing that was acknowledged", arguments: 0..<2)
@@ -101,14 +93,12 @@ struct JournalTests {
                 let power = try PowerCut(path)
                 let connection = try database.connect()
                 for number in 1...400 {
-                    try power.noteUnlessJournaled()
                     try JournalTests.commit(number, 0, connection)
-                    try power.noteUnlessJournaled()
                     // Now and then something that is no entry: a checkpoint.
                     if number % 90 == 0 { _ = try database.compact() }
                     guard number == 8 || random.chance(10) else { continue }
                     let copy = path + ".cut"
-                    try power.make(copy, &random) {}
+                    try power.make(copy, &random, hasWriters: false) {}
                     let left = try Database(copy, configuration: .small)
                     try JournalTests.check(left, 0, atLeast: number)
                     let report = try left.verify()
@@ -119,7 +109,9 @@ struct JournalTests {
                     }
                     cuts += 1
                 }
-                guard cuts > 10, try JournalTests.isActive(path) else { throw JournalTests.Failure("no journal") }
+                guard cuts > 10, try JournalTests.isActive(path) else {
+                    throw JournalTests.Failure("no journal")
+                }
                 CommitProbe.set(nil)
                 try connection.close()
                 try database.close()
@@ -168,7 +160,8 @@ struct JournalTests {
                 for _ in 0..<25 {
                     usleep(UInt32.random(in: 0...30_000, using: &random))
                     let copy = path + ".cut"
-                    let known = try power.make(copy, &random) { acknowledged.all }
+                    guard let known = try power.make(copy, &random, hasWriters: true, { acknowledged.all })
+                    else { continue }
                     let left = try Database(copy, configuration: .small)
                     for writer in 0..<6 { try JournalTests.check(left, writer, atLeast: known[writer]) }
                     guard try left.verify().problems.isEmpty else { throw JournalTests.Failure("damaged") }
@@ -214,35 +207,43 @@ struct JournalTests {
         let folder = try TemporaryFolder()
         let path = folder.file()
         try Self.prepare(path, writers: 2)
-        let (ready, done) = (folder.file("ready"), folder.file("done"))
-        async let other = #expect(processExitsWith: .success) {
-            [path = path as String, ready = ready as String, done = done as String] in
-            let database = try Database(path, configuration: .small)
-            let connection = try database.connect()
-            var number = 0
-            while number < 20_000, !FileManager.default.fileExists(atPath: done) {
-                number += 1
-                try JournalTests.commit(number, 0, connection)
-                if number == 20 {
-                    guard try JournalTests.isActive(path) else { throw JournalTests.Failure("no journal") }
-                    _ = FileManager.default.createFile(atPath: ready, contents: nil)
-                }
-            }
-            try JournalTests.check(database, 0, atLeast: number)
-            try connection.close()
-            try database.close()
-        }
-        try Self.wait(for: ready)
         let database = try Database(path, configuration: .small)
-        #expect(try !Self.isActive(path))
+        let counters = Counters(1)
+        Thread.detachNewThread {
+            do {
+                let connection = try database.connect()
+                var number = 0
+                while !counters.isStopped {
+                    number += 1
+                    try Self.commit(number, 0, connection)
+                    counters.set(0, number)
+                    usleep(1000)
+                }
+                try connection.close()
+            } catch {
+                Issue.record(error)
+            }
+            counters.end()
+        }
+        while counters[0] < 20 { try await Task.sleep(for: .milliseconds(2)) }
+        #expect(try Self.isActive(path))
+        await #expect(processExitsWith: .success) { [path = path as String] in
+            try Self.reporting(path) {
+                let database = try Database(path, configuration: .small)
+                guard try !Self.isActive(path) else { throw Failure("the journal goes on") }
+                let connection = try database.connect()
+                for number in 1...30 { try Self.commit(number, 1, connection) }
+                // Neither begins one while the other is there.
+                guard try !Self.isActive(path) else { throw Failure("there is a journal") }
+                try connection.close()
+                try database.close()
+            }
+        }
+        #expect(Self.failure(path) == nil)
+        counters.stop()
+        while !counters.hasEnded { try await Task.sleep(for: .milliseconds(2)) }
+        try Self.check(database, 0, atLeast: counters[0])
         let connection = try database.connect()
-        for number in 1...30 { try Self.commit(number, 1, connection) }
-        // Neither begins one while the other is there.
-        #expect(try !Self.isActive(path))
-        _ = FileManager.default.createFile(atPath: done, contents: nil)
-        _ = await other
-        try connection.begin()
-        try Self.check(database, 0, atLeast: 20)
         for number in 31...60 { try Self.commit(number, 1, connection) }
         #expect(try Self.isActive(path))
         #expect(try Self.check(database, 1, atLeast: 60) == 60)
@@ -256,34 +257,28 @@ struct JournalTests {
         let folder = try TemporaryFolder()
         let path = folder.file()
         try Self.prepare(path)
-        let (ready, done) = (folder.file("ready"), folder.file("done"))
-        async let other = #expect(processExitsWith: .success) {
-            [path = path as String, ready = ready as String, done = done as String] in
-            var reading = Database.Configuration.small
-            reading.isReadOnly = true
-            let database = try Database(path, configuration: reading)
-            _ = FileManager.default.createFile(atPath: ready, contents: nil)
-            try JournalTests.wait(for: done)
-            try JournalTests.check(database, 0, atLeast: 31)
-            try database.close()
-        }
-        try Self.wait(for: ready)
+        var reading = Database.Configuration.small
+        reading.isReadOnly = true
+        let reader = try Database(path, configuration: reading)
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let database = try Database(path, configuration: .small)
             let connection = try database.connect()
-            for number in 1...30 { try JournalTests.commit(number, 0, connection) }
+            for number in 1...30 { try Self.commit(number, 0, connection) }
             kill(getpid(), SIGKILL)
         }
         #expect(try Self.isActive(path))
-        let database = try Database(path, configuration: .small)
-        #expect(try !Self.isActive(path))
-        #expect(try Self.check(database, 0, atLeast: 30) == 30)
-        let connection = try database.connect()
-        try Self.commit(31, 0, connection)
-        _ = FileManager.default.createFile(atPath: done, contents: nil)
-        _ = await other
-        try connection.close()
-        try database.close()
+        #expect(try Self.check(reader, 0, atLeast: 30) == 30)
+        await #expect(processExitsWith: .success) { [path = path as String] in
+            let database = try Database(path, configuration: .small)
+            guard try !Self.isActive(path) else { throw Failure("the journal goes on") }
+            try Self.check(database, 0, atLeast: 30)
+            let connection = try database.connect()
+            try Self.commit(31, 0, connection)
+            try connection.close()
+            try database.close()
+        }
+        #expect(try Self.check(reader, 0, atLeast: 31) == 31)
+        try reader.close()
     }
 
     @Test("a file with a journal to work off cannot be opened for reading, one that does not fit not at all")
@@ -344,12 +339,15 @@ struct JournalTests {
         let path = folder.file()
         try Self.prepare(path)
         for round in 0..<3 {
-            await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, round = round as Int] in
+            await #expect(processExitsWith: .signal(SIGKILL)) {
+                [path = path as String, round = round as Int] in
                 let database = try Database(path, configuration: .small)
                 let connection = try database.connect()
                 for number in 1...50 {
                     // Takes more numbers than were reserved in the first batch.
-                    for index in 0..<3 { try connection.root.set("new.\(round).\(number).\(index)", Note("\(number)")) }
+                    for index in 0..<3 {
+                        try connection.root.set("new.\(round).\(number).\(index)", Note("\(number)"))
+                    }
                     try connection.commit()
                 }
                 kill(getpid(), SIGKILL)
@@ -375,6 +373,7 @@ private final class Counters: @unchecked Sendable {
     // Touched under the lock only.
     private var values: [Int]
     private var stopped = false
+    private var ended = false
     private let lock = NSLock()
 
     init(_ count: Int) { values = Array(repeating: 0, count: count) }
@@ -382,5 +381,7 @@ private final class Counters: @unchecked Sendable {
     var all: [Int] { lock.withLock { values } }
     var isStopped: Bool { lock.withLock { stopped } }
     func set(_ index: Int, _ value: Int) { lock.withLock { values[index] = value } }
+    var hasEnded: Bool { lock.withLock { ended } }
     func stop() { lock.withLock { stopped = true } }
+    func end() { lock.withLock { ended = true } }
 }

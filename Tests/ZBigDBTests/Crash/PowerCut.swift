@@ -27,17 +27,30 @@ final class PowerCut: @unchecked Sendable {
         lock.withLock { synced = data }
     }
 
-    /// Notes the state as flushed. Only while every commit is flushed by itself.
-    func noteUnlessJournaled() throws {
-        let file = try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)
-        if try file?.header()?.checkpoint == nil { try note() }
+    /// Whether commits are flushed by the journal, and not one by one.
+    private var isJournaled: Bool {
+        get throws {
+            let file = try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)
+            return try file?.header()?.checkpoint != nil
+        }
     }
 
     /// Makes the file and the journal as the power cut leaves them at `copy`. Runs `acknowledged` at a
     /// moment before; what it counts must be there afterwards.
-    func make<R>(_ copy: String, _ random: inout ArrayRandom, _ acknowledged: () throws -> R) throws -> R {
+    ///
+    /// - Parameter hasWriters: whether somebody writes to the database meanwhile. Then there is none
+    ///   while there is no journal: nil.
+    func make<R>(
+        _ copy: String, _ random: inout ArrayRandom, hasWriters: Bool, _ acknowledged: () throws -> R
+    ) throws -> R? {
         lock.lock()
         defer { lock.unlock() }
+        // No checkpoint comes now, nor does a journal begin or end.
+        if try !isJournaled {
+            // Every commit is flushed by LMDB. A file it writes to meanwhile cannot be copied.
+            if hasWriters { return nil }
+            synced = try Data(contentsOf: URL(fileURLWithPath: path))
+        }
         let result = try acknowledged()
         let journalPath = JournalFile.path(of: path)
         if FileManager.default.fileExists(atPath: journalPath) {
@@ -49,7 +62,7 @@ final class PowerCut: @unchecked Sendable {
                 try journal.write(to: place)
             }
         }
-        var data = try Data(contentsOf: URL(fileURLWithPath: path))
+        var data = try isJournaled ? Data(contentsOf: URL(fileURLWithPath: path)) : synced
         let page = 4096
         // Some cuts lose nearly all, some nearly nothing.
         let kept = Int.random(in: 0...100, using: &random)
@@ -65,7 +78,8 @@ final class PowerCut: @unchecked Sendable {
 
     /// Puts the beginning of another entry behind the last one, as if it had just been under way.
     private func tear(_ journal: inout Data, _ copy: String) throws {
-        guard let file = try JournalFile(copy, create: false, isReadOnly: true), let header = try file.header()
+        guard let file = try JournalFile(copy, create: false, isReadOnly: true),
+            let header = try file.header()
         else { return }
         let entries = try file.entries(header.sequence)
         let at = entries.reduce(JournalFile.firstEntry) { $0 + JournalFile.framedSize($1.encoded().count) }

@@ -15,7 +15,8 @@ enum ManyWriters {
             defer { removeFile(path) }
             let seconds = try system == "zbigdb" ? objects(path, writers) : values(path, writers)
             return Measurement(
-                system, "writers", seconds: seconds, operations: commits, params: ["writers": .number(Double(writers))])
+                system, "writers", seconds: seconds, operations: commits,
+                params: ["writers": .number(Double(writers))])
         }
     }
 
@@ -63,7 +64,9 @@ enum ManyWriters {
     }
 
     /// Seconds until all threads are done.
-    private static func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws -> Double {
+    private static func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws
+        -> Double
+    {
         let failures = Failures()
         let group = DispatchGroup()
         let (_, seconds) = timed {

@@ -202,7 +202,6 @@ final class LMDBJournal: Sendable {
         }
     }
 
-
     private static func checkpoint(of environment: LMDBEnvironment) throws(StorageError)
         -> JournalHeader.Checkpoint
     {
@@ -222,6 +221,7 @@ final class LMDBJournal: Sendable {
         guard let file else { return }
         let sequence = (try file.header()?.sequence ?? 0) + 1
         let pin = try LMDBPin(environment)
+        CommitProbe.reach(.flushed)
         try file.write(JournalHeader(sequence: sequence, checkpoint: try Self.checkpoint(of: environment)))
         locked { state in
             state.file = file

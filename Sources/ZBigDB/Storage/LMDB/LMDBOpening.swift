@@ -28,7 +28,9 @@ struct LMDBOpening: ~Copyable {
             if errno == ENOENT, !isReadOnly { unsafe unlink(journalPath) }
             return
         }
-        let code = isReadOnly ? clmdb_share_byte_waiting(descriptor, Self.byte) : clmdb_lock_byte(descriptor, Self.byte, 1)
+        let code =
+            isReadOnly
+            ? clmdb_share_byte_waiting(descriptor, Self.byte) : clmdb_lock_byte(descriptor, Self.byte, 1)
         if code != 0 { throw .system(path: path, doing: "locking the file to open it", errno: code) }
         guard let file = try JournalFile(journalPath, create: false, isReadOnly: isReadOnly),
             let header = try file.header(), let checkpoint = header.checkpoint
@@ -50,7 +52,9 @@ struct LMDBOpening: ~Copyable {
         guard let meta = LMDBMetaPage(bytes: checkpoint.meta),
             meta.rootChecksum(descriptor) == checkpoint.rootChecksum
         else { throw .foreignJournal(path: path, journal: JournalFile.path(of: path)) }
-        guard meta.restore(descriptor) else { throw LMDBCode.error(errno, path, "restoring the last checkpoint") }
+        guard meta.restore(descriptor) else {
+            throw LMDBCode.error(errno, path, "restoring the last checkpoint")
+        }
         // LMDB's record of readers knows a later state. All who had it are gone.
         unsafe unlink(path + "-lock")
     }
@@ -69,7 +73,8 @@ struct LMDBOpening: ~Copyable {
 extension LMDBStorage {
     /// Commits an entry of the journal once more, if it is not there.
     fileprivate func replay(_ entry: JournalEntry) throws(StorageError) {
-        try environment.makeRoom(entry.stage.count * 4 + entry.blocks.reduce(1 << 20) { $0 + $1.record.count })
+        try environment.makeRoom(
+            entry.stage.count * 4 + entry.blocks.reduce(1 << 20) { $0 + $1.record.count })
         do {
             let write = try LMDBWrite(environment)
             defer { write.abort() }
@@ -81,7 +86,8 @@ extension LMDBStorage {
                 let target = try unsafe transaction.reserve(
                     format.blocks, block.id.rawValue.bigEndianBytes, block.record.count)
                 unsafe target.copyBytes(from: block.record)
-                try unsafe transaction.raise(format.meta, FileFormat.MetaKey.nextBlock, to: block.id.rawValue + 1)
+                try unsafe transaction.raise(
+                    format.meta, FileFormat.MetaKey.nextBlock, to: block.id.rawValue + 1)
             }
             try unsafe transaction.raise(format.meta, FileFormat.MetaKey.nextOID, to: entry.nextOID)
             try unsafe apply(Stage(entry.id, decoding: entry.stage), entry.tid, transaction)
