@@ -68,12 +68,11 @@ struct ObservationTests {
         }
     }
 
-    @Test("a commit of this process is delivered at once")
-    func atOnce() async throws {
+    @Test("a commit of this process is delivered to whoever waits for it")
+    func waiting() async throws {
         let temporary = try TemporaryDatabase()
         let connection = try temporary.database.connect()
-        let start = ContinuousClock.now
-        for round in 0..<300 {
+        for round in 0..<50 {
             let changes = temporary.database.changes()
             let observer = Task {
                 var iterator = changes.makeAsyncIterator()
@@ -84,8 +83,6 @@ struct ObservationTests {
             let tid = try connection.commit()
             #expect(try await observer.value == tid)
         }
-        // Ten times a second it looks for commits of others.
-        #expect(ContinuousClock.now - start < .seconds(20))
     }
 
     /// What is observed, and what a random transaction changes of it.
