@@ -30,9 +30,9 @@ final class LMDBJournal: Sendable {
 
     /// So many small commits, each within `pause` of the one before, begin a journal.
     private static let commitsToBegin = 8
-    private static let pause: UInt64 = 100_000_000
+    private static let pause: UInt64 = 500_000_000
     /// A journal without commits for so long, in seconds, ends.
-    private static let idleAfter = 1.0
+    private static let idleAfter = 2.0
     /// A checkpoint comes after so many entries, or bytes: until then no page is used again.
     private static let mostEntries = 64
     static let mostBytes = 1 << 20
