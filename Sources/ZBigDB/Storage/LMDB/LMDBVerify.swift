@@ -48,8 +48,8 @@ public struct VerifyReport: Sendable {
 }
 
 /// Checks one snapshot of a file: that every record can be read, every block it
-/// names is there, is its own, and has the bytes its checksums say, that nothing
-/// is left over, and that the log is in order.
+/// names is there, is its own, and has the bytes its checksums say, that objects have as many
+/// entries as is said, that nothing is left over, and that the log is in order.
 @safe
 struct LMDBVerify {
     private let storage: LMDBStorage
@@ -101,6 +101,7 @@ struct LMDBVerify {
         var report = self.report
         var owners = self.owners
         var newer: (key: RecordKey, blocks: Set<BlockID>)?
+        var tally = EntryTally()
         unsafe try forEach(storage.format.records) { entry throws(StorageError) in
             report.records += 1
             guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
@@ -117,6 +118,7 @@ struct LMDBVerify {
                 report.problems.append(VerifyProblem(oid: key.oid, "\(key.part) cannot be read"))
                 return
             }
+            if let problem = tally.add(key, value) { report.problems.append(problem) }
             let blocks = value.recipe?.blocks ?? []
             for part in value.recipe?.parts ?? [] {
                 owners[part.block, default: Owner()].parts.append((key, part))
@@ -126,6 +128,7 @@ struct LMDBVerify {
             }
             newer = (key, blocks)
         }
+        if let problem = tally.finish() { report.problems.append(problem) }
         self.report = report
         self.owners = owners
     }
