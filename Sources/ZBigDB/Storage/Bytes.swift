@@ -132,3 +132,14 @@ extension [UInt8] {
         }
     }
 }
+
+/// Bytes as keys of a dictionary, hashed as a whole instead of one by one.
+struct HashedBytes: Hashable, Sendable {
+    let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    func hash(into hasher: inout Hasher) {
+        unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+    }
+}

@@ -49,7 +49,8 @@ struct CommitBuilder {
 
     /// Adds the record of an object's own state.
     mutating func writeState(of object: PersistentObject) throws {
-        let key = RecordKey(try oid(of: object))
+        // What has a number and is written belongs to this connection.
+        let key = RecordKey(try object.oid ?? oid(of: object))
         writes.append(
             RecordWrite(key: key, value: .state(try record(of: object)), base: object.storedVersion))
         written.append(object)

@@ -16,7 +16,7 @@ public final class MapObject: PersistentObject {
         var isRemoval: Bool { if case .remove = self { true } else { false } }
     }
 
-    private var changes: [[UInt8]: Change] = [:]
+    private var changes: [HashedBytes: Change] = [:]
     /// The changed keys in order, as long as nothing was added to them.
     private var order: [[UInt8]]?
     /// How many more entries there are because of the changes, as long as none is added.
@@ -39,7 +39,7 @@ public final class MapObject: PersistentObject {
 
     /// The value of an entry; nil if there is none.
     func value(_ key: [UInt8]) throws -> Change? {
-        if !changes.isEmpty, let change = changes[key] { return change.isRemoval ? nil : change }
+        if !changes.isEmpty, let change = changes[HashedBytes(key)] { return change.isRemoval ? nil : change }
         guard let (snapshot, oid) = try stored, let record = try snapshot.record(RecordKey(oid, key)) else {
             return nil
         }
@@ -60,7 +60,7 @@ public final class MapObject: PersistentObject {
         if let growth { return count + growth }
         var growth = 0
         for (key, change) in changes {
-            let existed = try snapshot.record(RecordKey(oid, key)) != nil
+            let existed = try snapshot.record(RecordKey(oid, key.bytes)) != nil
             growth += (change.isRemoval ? 0 : 1) - (existed ? 1 : 0)
         }
         self.growth = growth
@@ -76,7 +76,7 @@ public final class MapObject: PersistentObject {
     /// The changed keys of a range, in order or backwards.
     func changedKeys(_ range: SubkeyRange, reversed: Bool) -> [[UInt8]] {
         if changes.isEmpty { return [] }
-        let ordered = order ?? SubkeyOrder.sorted(Array(changes.keys))
+        let ordered = order ?? SubkeyOrder.sorted(changes.keys.map(\.bytes))
         order = ordered
         let from = ordered.partition { !$0.precedes(range.from) }
         let to = ordered.partition { !$0.precedes(range.to) }
@@ -84,26 +84,26 @@ public final class MapObject: PersistentObject {
         return reversed ? ordered[from..<to].reversed() : Array(ordered[from..<to])
     }
 
-    func change(of key: [UInt8]) -> Change? { changes[key] }
+    func change(of key: [UInt8]) -> Change? { changes[HashedBytes(key)] }
 
     // MARK: Changing
 
     /// Changes an entry, without looking at what is there.
     func set(_ key: [UInt8], _ change: Change) throws {
         if objectStatus != .changed, oid != nil { try willChange() }
-        if changes.updateValue(change, forKey: key) == nil { order = nil }
+        if changes.updateValue(change, forKey: HashedBytes(key)) == nil { order = nil }
         growth = nil
     }
 
     override func collectWrites(_ builder: inout CommitBuilder) throws {
         let oid = try builder.oid(of: self)
         if storedVersion == nil { try builder.writeState(of: self) }
-        let ordered = order ?? SubkeyOrder.sorted(Array(changes.keys))
         if changes.isEmpty { return }
+        let ordered = order ?? SubkeyOrder.sorted(changes.keys.map(\.bytes))
         builder.writes.reserveCapacity(builder.writes.count + ordered.count)
         for key in ordered {
             let value: RecordValue?
-            switch changes[key] {
+            switch changes[HashedBytes(key)] {
             case .put(let bytes): value = .state(bytes)
             case .keep(let kept): value = .state(try builder.bytes { try kept.encode(to: &$0) })
             case .remove, nil: value = nil
@@ -125,7 +125,7 @@ public final class MapObject: PersistentObject {
     // MARK: Savepoints
 
     /// What this transaction has changed so far.
-    var pending: [[UInt8]: Change] {
+    var pending: [HashedBytes: Change] {
         get { changes }
         set {
             forget()

@@ -50,20 +50,19 @@ public struct KeyEncoder {
 
     mutating func integer(_ value: some FixedWidthInteger) {
         let isLarge = value > 0 && value.bitWidth - value.leadingZeroBitCount > 63
-        bytes.append(isLarge ? KeyTag.large : KeyTag.integer)
         // Flipping the sign puts negative numbers first.
-        bigEndian(UInt64(truncatingIfNeeded: value) ^ 1 << 63)
+        number(isLarge ? KeyTag.large : KeyTag.integer, UInt64(truncatingIfNeeded: value) ^ 1 << 63)
     }
 
     mutating func real(_ value: Double, tag: UInt8 = KeyTag.real) {
-        bytes.append(tag)
         // One zero, one NaN, and NaN last.
         let bits = value == 0 ? 0 : value.isNaN ? 0x7ff8 << 48 : value.bitPattern
-        bigEndian(bits >> 63 == 0 ? bits | 1 << 63 : ~bits)
+        number(tag, bits >> 63 == 0 ? bits | 1 << 63 : ~bits)
     }
 
     /// Bytes of any length: 0 as 0 255, and 0 0 at the end.
     mutating func escaped(_ tag: UInt8, _ value: some Sequence<UInt8>) {
+        bytes.reserveCapacity(bytes.count + value.underestimatedCount + 3)
         bytes.append(tag)
         for byte in value {
             bytes.append(byte)
@@ -78,8 +77,11 @@ public struct KeyEncoder {
         bytes += value
     }
 
-    private mutating func bigEndian(_ value: UInt64) {
-        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+    /// Most keys are a number and nothing else: one allocation of the right size.
+    private mutating func number(_ tag: UInt8, _ value: UInt64) {
+        func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: value >> (8 * index)) }
+        let part = [tag, byte(7), byte(6), byte(5), byte(4), byte(3), byte(2), byte(1), byte(0)]
+        if bytes.isEmpty { bytes = part } else { bytes += part }
     }
 
     /// The subkey of a record.
@@ -87,7 +89,6 @@ public struct KeyEncoder {
     /// - Throws: ``StorageError/keyTooLong(length:limit:)``.
     static func subkey(_ key: some PersistentKey) throws -> [UInt8] {
         var encoder = KeyEncoder()
-        encoder.bytes.reserveCapacity(16)
         try key.encode(to: &encoder)
         guard encoder.bytes.count <= RecordKey.longestSubkey else {
             throw StorageError.keyTooLong(length: encoder.bytes.count, limit: RecordKey.longestSubkey)

@@ -109,7 +109,7 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
         guard object.storedVersion != nil || object.objectStatus == .ghost, let connection = object.connection
         else { return .keep(value) }
         var encoder = StateEncoder(connection: connection)
-        encoder.writer.bytes.reserveCapacity(32)
+        encoder.writer.bytes.reserveCapacity(16)
         try value.encode(to: &encoder)
         return .put(encoder.writer.bytes)
     }
