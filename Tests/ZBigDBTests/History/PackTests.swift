@@ -299,4 +299,32 @@ struct PackTests {
         #expect(try database.information().usedBytes < used + 2 * 64 * Self.block)
         #expect(try database.verify().problems == [])
     }
+
+    @Test("a database that is full of old versions is packed, and has room again")
+    func full() throws {
+        var configuration = Database.Configuration.keepingHistory
+        configuration.maximumSize = 48 << 20
+        configuration.mapSize = 48 << 20
+        let database = try TemporaryDatabase(configuration).database
+        let connection = try database.connect()
+        let array = try connection.createArray("a", shape: [64 * Self.block], of: UInt8.self)
+        func fill(_ value: Int) throws {
+            try array.setBytes(UInt8(value))
+            try connection.commit()
+        }
+        var filled = 0
+        #expect(throws: StorageError.full(path: database.path, limit: 48 << 20)) {
+            for value in 1..<100 {
+                try fill(value)
+                filled = value
+            }
+        }
+        try connection.abort()
+        #expect(try array.element(0, as: UInt8.self) == UInt8(filled))
+        #expect(try database.pack().removedVersions >= 64)
+        // What it looked at was pinned.
+        try connection.begin()
+        for value in 100..<104 { try fill(value) }
+        #expect(try database.verify().problems == [])
+    }
 }
