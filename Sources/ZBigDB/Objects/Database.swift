@@ -59,6 +59,8 @@ public final class Database: Sendable {
         public var pooledConnections = 7
         /// How long a connection stays idle before it is closed. Ten minutes.
         public var pooledConnectionTimeout = Duration.seconds(600)
+        /// How often observers look for commits of other processes.
+        var observationInterval = DispatchTimeInterval.milliseconds(100)
 
         /// The defaults.
         public init() {}
@@ -106,7 +108,7 @@ public final class Database: Sendable {
             try Self.makeRoot(storage)
         }
         state = Mutex(State(storage: storage))
-        watch = ChangeWatch(storage)
+        watch = ChangeWatch(storage, interval: configuration.observationInterval)
     }
 
     static func options(_ configuration: Configuration) -> LMDBStorage.Options {

@@ -5,7 +5,7 @@ import Testing
 @testable import ZBigDB
 
 /// What others commit while somebody observes.
-@Suite("Observation", .timeLimit(.minutes(3)))
+@Suite("Observation", .timeLimit(.minutes(10)))
 struct ObservationTests {
     /// The first changes of a sequence, up to one of `last`.
     private func take(through last: TID, _ changes: CommittedChanges) async throws -> [CommittedChange] {
@@ -68,11 +68,13 @@ struct ObservationTests {
         }
     }
 
-    @Test("a commit of this process is delivered to whoever waits for it")
-    func waiting() async throws {
-        let temporary = try TemporaryDatabase()
+    @Test("a commit of this process is delivered without looking for it")
+    func atOnce() async throws {
+        var configuration = Database.Configuration.small
+        configuration.observationInterval = .never
+        let temporary = try TemporaryDatabase(configuration)
         let connection = try temporary.database.connect()
-        for round in 0..<50 {
+        for round in 0..<30 {
             let changes = temporary.database.changes()
             let observer = Task {
                 var iterator = changes.makeAsyncIterator()

@@ -6,7 +6,6 @@ internal import Synchronization
 /// Commits of this process say so. For those of others it looks at the last tid, ten times a second and
 /// only while somebody waits. It keeps nothing for whoever waits: each reads on from where it was.
 final class ChangeWatch: Sendable {
-    private static let interval = DispatchTimeInterval.milliseconds(100)
     /// Log entries read at once.
     static let mostAtOnce = 64
 
@@ -35,8 +34,12 @@ final class ChangeWatch: Sendable {
     private let storage: Mutex<(any RecordStorage)?>
     private let state = Mutex(State())
     private let queue = DispatchQueue(label: "zbigdb.changes")
+    private let interval: DispatchTimeInterval
 
-    init(_ storage: any RecordStorage) { self.storage = Mutex(storage) }
+    init(_ storage: any RecordStorage, interval: DispatchTimeInterval) {
+        self.storage = Mutex(storage)
+        self.interval = interval
+    }
 
     /// The next changes behind `start`; waits until there are some. Nil if the task is cancelled or the
     /// database closed.
@@ -101,7 +104,7 @@ final class ChangeWatch: Sendable {
     }
 
     private func schedulePoll() {
-        queue.asyncAfter(deadline: .now() + Self.interval) { [weak self] in self?.poll() }
+        queue.asyncAfter(deadline: .now() + interval) { [weak self] in self?.poll() }
     }
 
     private func poll() {

@@ -7,9 +7,10 @@
 /// }
 /// ```
 ///
-/// It ends when its task is cancelled or the database is closed. Transactions are read from the database's log
-/// when they are asked for, so an observer that is slow takes no memory, and one that falls back behind the
-/// end of the log gets ``ChangesForgotten``. Each iteration begins at the same transaction.
+/// It ends when its task is cancelled or the database is closed, and keeps the database open until then.
+/// Transactions are read from the database's log when they are asked for, so an observer that is slow takes no
+/// memory, and one that falls back behind the end of the log gets ``ChangesForgotten``. Each iteration begins at
+/// the same transaction.
 public struct CommittedChanges: AsyncSequence, Sendable {
     let watch: ChangeWatch
     let filter: Result<ChangeFilter, any Error>
