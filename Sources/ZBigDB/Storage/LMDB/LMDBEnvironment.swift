@@ -286,16 +286,17 @@ final class LMDBEnvironment: Sendable {
 
     /// Has the kernel read bytes of a value at once that are about to be read, if the first of them are not
     /// in memory. LMDB's map is set for random access: by itself it would fetch them page by page.
-    func willRead(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > 4 * systemPageSize, let address = bytes.baseAddress else { return }
+    func willRead(_ bytes: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer) {
+        guard bytes.count > 4 * systemPageSize, let address = bytes.baseAddress, let start = value.baseAddress
+        else { return }
         let first = unsafe UnsafeMutableRawPointer(
             bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize) - 1) / UInt(systemPageSize)
                 * UInt(systemPageSize))
         var state: UInt8 = 1
         guard unsafe mincore(first, systemPageSize, &state) == 0, state & 1 == 0,
-            let offset = unsafe fileOffset(of: bytes)
+            let offset = unsafe fileOffset(of: value)
         else { return }
-        readAhead(descriptor, offset, bytes.count)
+        unsafe readAhead(descriptor, offset + (address - start), bytes.count)
     }
 
     /// LMDB's page size.

@@ -178,9 +178,12 @@ extension LMDBSnapshot {
 
     /// Has the kernel read what a part needs: of a large record that is little.
     private func willRead(_ part: BlockPart, _ record: UnsafeRawBufferPointer) {
-        if part.codec != .none { return unsafe storage.environment.willRead(record) }
+        let environment = storage.environment
+        if part.codec != .none { return unsafe environment.willRead(record, of: record) }
         for run in part.runs {
-            if let bytes = unsafe try? pages(part, run, record) { unsafe storage.environment.willRead(bytes) }
+            if let bytes = unsafe try? pages(part, run, record) {
+                unsafe environment.willRead(bytes, of: record)
+            }
         }
     }
 

@@ -173,7 +173,7 @@ struct LMDBVerify {
             }
             let id = unsafe BlockID(rawValue: UInt64(bigEndianBytes: entry.key[...]))
             let owner = missing.removeValue(forKey: id)
-            unsafe storage.environment.willRead(entry.value)
+            unsafe storage.environment.willRead(entry.value, of: entry.value)
             unsafe check(entry.value, owner, &report)
             let shares = try unsafe storage.shares(id, transaction)?.live ?? 1
             if let owner, owner.count != shares {
