@@ -50,7 +50,7 @@ enum ManyWriters {
         return try inThreads(writers) { writer in
             for number in 0..<(commits / writers) {
                 try lmdb.value.transaction(write: true) { txn in
-                    try lmdb.value.reserve(txn, writer, 64).initializeMemory(
+                    _ = try lmdb.value.reserve(txn, writer, 64).initializeMemory(
                         as: UInt8.self, repeating: UInt8(truncatingIfNeeded: number), count: 64)
                 }
             }
