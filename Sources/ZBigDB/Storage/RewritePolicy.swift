@@ -13,6 +13,9 @@ struct RewritePolicy: Sendable {
     static let wholeShare = 0.75
     /// This many parts of one size class are joined. Each page is stored anew once in each class.
     static let mostOfClass = 8
+    /// Where history is kept, large parts are not joined: each page stored again stays for good. From this
+    /// size class on, 64 pages.
+    static let classKeptWithHistory = 2
     /// A block in more parts has the smallest of them joined: reading looks each of them up.
     static let mostParts = 4 * mostOfClass
     /// The sizes of neighbouring classes differ by this factor.
@@ -94,7 +97,8 @@ struct RewritePolicy: Sendable {
                 Self.sizeClass(recipe.parts[start - 1].livePages) <= level
             { start -= 1 }
             // With the new one there would be one more than a class may have.
-            guard joined.startIndex - start + 1 >= Self.mostOfClass else { return joined }
+            let isKept = keepsHistory && level >= Self.classKeptWithHistory
+            guard !isKept, joined.startIndex - start + 1 >= Self.mostOfClass else { return joined }
             joined = recipe.parts[start...]
             size = joined.reduce(count) { $0 + $1.livePages }
         }

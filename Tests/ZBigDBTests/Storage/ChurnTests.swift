@@ -55,7 +55,8 @@ struct ChurnTests {
         }
         try reader?.close()
         let live = try array.storedBlocks().bytes
-        let limit = live * 3 / 2 + mostPinned
+        // What moves out of half dead extents meanwhile is pinned as well.
+        let limit = live * 3 / 2 + mostPinned * 5 / 4
         print("live \(live >> 20) MiB, pinned \(mostPinned >> 20) MiB, file \(largest >> 20) MiB")
         #expect(largest <= limit, "file \(largest), live \(live), pinned \(mostPinned)")
         #expect(try database.verify().problems == [])

@@ -89,8 +89,13 @@ final class LMDBJournal: Sendable {
     func isActive(_ environment: LMDBEnvironment) -> Bool {
         let (isActive, sequence, file) = locked { ($0.isActive, $0.sequence, $0.file) }
         guard isActive, let file else { return false }
-        if let header = try? file.header(), header.sequence == sequence { return true }
-        // Another process has opened the file and flushed it.
+        do throws(StorageError) {
+            if try file.header()?.sequence == sequence { return true }
+            // Another process has opened the file and flushed it.
+        } catch {
+            // Nobody knows whose journal it is: without a flush of its own the file may not go on without.
+            if (try? environment.flush()) == nil { return true }
+        }
         end()
         return false
     }
