@@ -1,5 +1,3 @@
-internal import CLMDB
-
 #if canImport(Glibc)
     internal import Glibc
 #endif
@@ -14,11 +12,7 @@ final class Monitor: Sendable {
         unsafe mutex = .allocate(capacity: 1)
         unsafe changed = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        unsafe pthread_condattr_init(&attributes)
-        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        unsafe pthread_cond_init(changed, &attributes)
-        unsafe pthread_condattr_destroy(&attributes)
+        unsafe pthread_cond_init(changed, nil)
     }
 
     deinit {
@@ -36,16 +30,6 @@ final class Monitor: Sendable {
 
     /// Lets go of the lock until somebody calls ``notifyAll()``. With the lock held only.
     func wait() { unsafe pthread_cond_wait(changed, mutex) }
-
-    /// The same, for so many nanoseconds at most.
-    func wait(atMost nanoseconds: UInt64) {
-        var end = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &end)
-        let sum = UInt64(end.tv_nsec) + nanoseconds
-        end.tv_sec += Int(sum / 1_000_000_000)
-        end.tv_nsec = Int(sum % 1_000_000_000)
-        unsafe pthread_cond_timedwait(changed, mutex, &end)
-    }
 
     func notifyAll() { unsafe pthread_cond_broadcast(changed) }
 }

@@ -17,10 +17,6 @@ final class CommitLock: Sendable {
     private let path: String
     /// The transaction it is held for.
     private let holder = Mutex<TransactionID?>(nil)
-    private let comers = Atomic<Int>(0)
-
-    /// Whether threads of this process hold the lock or wait for it.
-    var isWanted: Bool { comers.load(ordering: .acquiring) > 0 }
 
     init(_ descriptor: Int32, path: String) {
         self.descriptor = descriptor
@@ -37,11 +33,9 @@ final class CommitLock: Sendable {
                 "two connections of \(path) have changes in one transaction; "
                     + "change one database through one connection")
         }
-        comers.wrappingAdd(1, ordering: .acquiringAndReleasing)
         local.wait()
         let code = clmdb_lock_byte(descriptor, Self.byte, 1)
         if code != 0 {
-            comers.wrappingSubtract(1, ordering: .acquiringAndReleasing)
             local.signal()
             throw .system(path: path, doing: "taking the commit lock", errno: code)
         }
@@ -51,7 +45,6 @@ final class CommitLock: Sendable {
     func release() {
         holder.withLock { $0 = nil }
         _ = clmdb_unlock_byte(descriptor, Self.byte)
-        comers.wrappingSubtract(1, ordering: .acquiringAndReleasing)
         local.signal()
     }
 }

@@ -33,8 +33,6 @@ final class LMDBJournal: Sendable {
     private static let pause: UInt64 = 500_000_000
     /// A journal without commits for so long, in seconds, ends.
     private static let idleAfter = 2.0
-    /// So many nanoseconds a commit waits for others that are about to commit, to share a flush with them.
-    private static let patience: UInt64 = 300_000
     /// A checkpoint comes after so many entries, or bytes: until then no page is used again.
     private static let mostEntries = 64
     static let mostBytes = 1 << 20
@@ -145,42 +143,31 @@ final class LMDBJournal: Sendable {
     }
 
     /// Returns when the entry, and thus all before it, is on the disk.
-    ///
-    /// Whoever comes last writes for all: while others are about to commit, it waits for them, but not long.
-    func wait(for ticket: Ticket, _ storage: LMDBStorage) throws(StorageError) {
-        let latest = Self.now() + Self.patience
-        while let (file, bytes, offset) = takePending(ticket, storage.commitLock, latest) {
+    func wait(for ticket: Ticket, _ environment: LMDBEnvironment) throws(StorageError) {
+        while let (file, bytes, offset) = takePending(ticket) {
             do throws(StorageError) {
                 try file.write(entries: bytes, at: offset)
-                release { $0.durable = offset + bytes.count }
+                release { state in state.durable = offset + bytes.count }
             } catch {
-                release { $0.pending = bytes + $0.pending }
+                release { state in state.pending = bytes + state.pending }
                 // The database file itself may still take it.
-                try checkpoint(storage.environment)
+                try checkpoint(environment)
             }
         }
     }
 
     /// What the caller has to write; nil if the ticket's entry is on the disk.
-    private func takePending(_ ticket: Ticket, _ commitLock: CommitLock, _ latest: UInt64)
-        -> (JournalFile, [UInt8], Int)?
-    {
+    private func takePending(_ ticket: Ticket) -> (JournalFile, [UInt8], Int)? {
         monitor {
-            while unsafe ticket.sequence == state.sequence && state.durable < ticket.end {
-                let now = Self.now()
-                if unsafe state.isBusy {
-                    monitor.wait()
-                } else if commitLock.isWanted, now < latest {
-                    monitor.wait(atMost: latest - now)
-                } else if let file = unsafe state.file {
-                    unsafe state.isBusy = true
-                    defer { unsafe state.pending = [] }
-                    return unsafe (file, state.pending, state.durable)
-                } else {
-                    return nil
-                }
+            while true {
+                if unsafe ticket.sequence != state.sequence || state.durable >= ticket.end { return nil }
+                if unsafe !state.isBusy { break }
+                monitor.wait()
             }
-            return nil
+            guard let file = unsafe state.file else { return nil }
+            unsafe state.isBusy = true
+            defer { unsafe state.pending = [] }
+            return unsafe (file, state.pending, state.durable)
         }
     }
 

@@ -53,7 +53,7 @@ final class OpenCommit: PreparedCommit {
         guard let write = write.take() else { throw .protocolViolation("tpcFinish without a vote") }
         if let ticket = try flip(write) {
             CommitProbe.reach(.appended)
-            try storage.environment.journal.wait(for: ticket, storage)
+            try storage.environment.journal.wait(for: ticket, storage.environment)
         }
         storage.noteCommit()
         storage.tidy()
