@@ -44,23 +44,14 @@ struct CompactCommand: ParsableCommand {
     private func compact() throws -> CompactionReport {
         // Without a connection: its snapshot would pin what is given back.
         let database = try Database(database.text)
-        let progress = Progress()
-        return try database.compact { try progress.update($0) }
+        let progress = RecordProgress()
+        return try database.compact { try progress.update("compacting", $0.done, of: $0.total) }
     }
 
     private func rewrite() throws -> CompactionReport {
-        let progress = Progress()
-        return try Database.rewrite(database.text) { try progress.update($0) }
-    }
-
-    /// Shows how far it is, and ends it when the user wants that.
-    private final class Progress {
-        private var bar: ProgressBar?
-
-        func update(_ state: CompactionProgress) throws {
-            try Interruption.check()
-            if bar == nil { bar = ProgressBar("compacting", total: state.total) }
-            bar?.update(state.done) { HumanText.count($0, "record") }
+        let progress = RecordProgress()
+        return try Database.rewrite(database.text) {
+            try progress.update("compacting", $0.done, of: $0.total)
         }
     }
 }

@@ -67,10 +67,7 @@ extension ObjectVersion {
     }
 
     fileprivate var lines: [String] {
-        var lines = ["\(tid)  \(HumanText.date(tid)) UTC" + (user.isEmpty ? "" : "  \(user)")]
-        if !note.isEmpty {
-            lines += note.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }
-        }
+        var lines = HumanText.transaction(tid, user: user, note: note)
         if isRemoval { lines.append("    removed") }
         if case .map(let fields) = state?.properties {
             lines += fields.map { "    \($0.key.plain): \($0.value.text)" }

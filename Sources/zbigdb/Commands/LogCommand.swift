@@ -64,12 +64,7 @@ extension TransactionRecord {
     }
 
     func write(to output: inout StandardOutput) {
-        let user = self.user.isEmpty ? "" : "  \(self.user)"
-        output.line("\(tid)  \(HumanText.date(tid)) UTC\(user)")
-        for line in note.split(separator: "\n", omittingEmptySubsequences: false)
-        where !note.isEmpty {
-            output.line("    \(line)")
-        }
+        for line in HumanText.transaction(tid, user: user, note: note) { output.line(line) }
         for (name, value) in metadata.sorted(by: { $0.key < $1.key }) {
             output.line("    \(name): \(value)")
         }

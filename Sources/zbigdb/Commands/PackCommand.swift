@@ -32,9 +32,9 @@ struct PackCommand: ParsableCommand {
         // Without a connection: its snapshot would pin what is given back.
         let database = try Database(database.text)
         let moment = try before.map { try Moment(typed: $0.text, in: database) }
-        let progress = Progress()
+        let progress = RecordProgress()
         let report = try database.pack(before: moment, collectsGarbage: !keepUnreachable) {
-            try progress.update($0)
+            try progress.update($0.phase.rawValue, $0.done, of: $0.total)
         }
         progress.end()
         if json {
@@ -51,23 +51,5 @@ struct PackCommand: ParsableCommand {
                     + "\(HumanText.count(report.removedObjects, "object")) "
                     + "in \(HumanText.duration(ContinuousClock.now - start)).")
         }
-    }
-
-    /// Shows how far it is, and ends it when the user wants that.
-    private final class Progress {
-        private var bar: ProgressBar?
-        private var phase: PackProgress.Phase?
-
-        func update(_ state: PackProgress) throws {
-            try Interruption.check()
-            if phase != state.phase {
-                bar = nil
-                bar = ProgressBar(state.phase.rawValue, total: state.total)
-            }
-            phase = state.phase
-            bar?.update(state.done) { HumanText.count($0, "record") }
-        }
-
-        func end() { bar = nil }
     }
 }

@@ -58,6 +58,13 @@ enum HumanText {
             Int(parts.tm_sec), Int(tid.rawValue % 1_000_000), zone)
     }
 
+    /// The first lines about a transaction: its number, when, by whom, and why.
+    static func transaction(_ tid: TID, user: String, note: String) -> [String] {
+        let head = "\(tid)  \(date(tid)) UTC" + (user.isEmpty ? "" : "  \(user)")
+        if note.isEmpty { return [head] }
+        return [head] + note.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }
+    }
+
     /// The moment of a transaction in the form of ISO 8601.
     static func isoDate(_ tid: TID) -> String { date(tid, separator: "T", zone: "Z") }
 }

@@ -84,15 +84,10 @@ struct JournalTests {
         var number = first
         while true {
             try commit(number, writer, connection)
-            if number >= last, try isActive(path) { return number }
+            if number >= last, try JournalFile.isActive(path) { return number }
             if number > 20_000 { throw Failure("no journal") }
             number += 1
         }
-    }
-
-    private static func isActive(_ path: String) throws -> Bool {
-        try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)?.header()?.checkpoint
-            != nil
     }
 
     @Test("a power cut at any moment loses nothing that was acknowledged", arguments: 0..<2)
@@ -123,7 +118,7 @@ struct JournalTests {
                         throw JournalTests.Failure("the journal stays")
                     }
                     cuts += 1
-                    if try JournalTests.isActive(path) { journaled += 1 }
+                    if try JournalFile.isActive(path) { journaled += 1 }
                 }
                 guard cuts > 10, journaled > 3 else {
                     throw JournalTests.Failure("no journal")
@@ -203,13 +198,13 @@ struct JournalTests {
             try JournalTests.commit(1, to: 40, 0, connection, path)
             kill(getpid(), SIGKILL)
         }
-        #expect(try Self.isActive(path))
+        #expect(try JournalFile.isActive(path))
         for _ in 0..<3 {
             await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
                 CommitProbe.set { if $0 == .flushed { kill(getpid(), SIGKILL) } }
                 _ = try Database(path, configuration: .small)
             }
-            #expect(try Self.isActive(path))
+            #expect(try JournalFile.isActive(path))
         }
         let database = try Database(path, configuration: .small)
         try Self.check(database, 0, atLeast: 40)
@@ -245,11 +240,11 @@ struct JournalTests {
         await #expect(processExitsWith: .success) { [path = path as String] in
             try Self.reporting(path) {
                 let database = try Database(path, configuration: .small)
-                guard try !Self.isActive(path) else { throw Failure("the journal goes on") }
+                guard try !JournalFile.isActive(path) else { throw Failure("the journal goes on") }
                 let connection = try database.connect()
                 for number in 1...30 { try Self.commit(number, 1, connection) }
                 // Neither begins one while the other is there.
-                guard try !Self.isActive(path) else { throw Failure("there is a journal") }
+                guard try !JournalFile.isActive(path) else { throw Failure("there is a journal") }
                 try connection.close()
                 try database.close()
             }
@@ -280,11 +275,11 @@ struct JournalTests {
             try Self.commit(1, to: 30, 0, connection, path)
             kill(getpid(), SIGKILL)
         }
-        #expect(try Self.isActive(path))
+        #expect(try JournalFile.isActive(path))
         try Self.check(reader, 0, atLeast: 30)
         await #expect(processExitsWith: .success) { [path = path as String] in
             let database = try Database(path, configuration: .small)
-            guard try !Self.isActive(path) else { throw Failure("the journal goes on") }
+            guard try !JournalFile.isActive(path) else { throw Failure("the journal goes on") }
             let last = try Self.check(database, 0, atLeast: 30)
             let connection = try database.connect()
             try Self.commit(last + 1, 0, connection)
@@ -335,7 +330,7 @@ struct JournalTests {
         let database = try Database(path, configuration: .small)
         let connection = try database.connect()
         let begun = try Self.commit(1, to: 20, 0, connection, path)
-        while try Self.isActive(path) { try await Task.sleep(for: .milliseconds(50)) }
+        while try JournalFile.isActive(path) { try await Task.sleep(for: .milliseconds(50)) }
         let last = try Self.commit(begun + 1, to: begun + 20, 0, connection, path)
         try connection.close()
         try database.close()

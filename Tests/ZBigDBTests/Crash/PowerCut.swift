@@ -28,12 +28,7 @@ final class PowerCut: @unchecked Sendable {
     }
 
     /// Whether commits are flushed by the journal, and not one by one.
-    private var isJournaled: Bool {
-        get throws {
-            let file = try JournalFile(JournalFile.path(of: path), create: false, isReadOnly: true)
-            return try file?.header()?.checkpoint != nil
-        }
-    }
+    private var isJournaled: Bool { get throws { try JournalFile.isActive(path) } }
 
     /// Makes the file and the journal as the power cut leaves them at `copy`. Runs `acknowledged` at a
     /// moment before; what it counts must be there afterwards.
@@ -85,5 +80,12 @@ final class PowerCut: @unchecked Sendable {
         let at = entries.reduce(JournalFile.firstEntry) { $0 + JournalFile.framedSize($1.encoded().count) }
         let entry = JournalFile.framed([UInt8](repeating: 1, count: 5000), sequence: header.sequence, at: at)
         journal.replaceSubrange(at..<(at + JournalFile.page), with: entry[..<JournalFile.page])
+    }
+}
+
+extension JournalFile {
+    /// Whether a database has a journal that continues its file.
+    static func isActive(_ database: String) throws -> Bool {
+        try JournalFile(path(of: database), create: false, isReadOnly: true)?.header()?.checkpoint != nil
     }
 }

@@ -74,7 +74,7 @@ struct EntryReadingTests {
         #expect(problems.first?.what == "it is said to have 5 entries, and has 4")
         // Without a state it is being removed: packing takes that first, and the entries by and by.
         let state = try #require(try connection.snapshot.record(RecordKey(oid)))
-        try storage.environment.write { transaction throws(WriteFailure) in
+        _ = try storage.environment.write { transaction throws(WriteFailure) in
             try transaction.delete(storage.format.records, RecordKey(oid).encoded(state.tid))
         }
         #expect(try temporary.database.verify().problems == [])

@@ -25,7 +25,7 @@ struct InstanceTests {
         // The root, the one held, and three.
         #expect(connection.instances.count == 5)
         #expect(connection.instances.oids.count == 5)
-        weak var last = try load(9)
+        weak let last = try load(9)
         #expect(last != nil)
         for index in 1..<4 { _ = try load(index) }
         #expect(last == nil)

@@ -14,12 +14,7 @@ extension Database {
     }
 
     /// All tags, in the order of their names' UTF-8 bytes.
-    public func tags() throws -> [Tag] {
-        let storage = try openStorage()
-        return unsafe try storage.environment.read { transaction throws(StorageError) in
-            try unsafe storage.tags(transaction)
-        }
-    }
+    public func tags() throws -> [Tag] { try openStorage().tags() }
 
     /// Removes a tag. What only it showed goes with the next packing.
     ///

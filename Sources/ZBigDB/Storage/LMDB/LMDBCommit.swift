@@ -165,7 +165,7 @@ extension LMDBStorage {
     }
 
     /// The recipe in a block's record; an empty one if there is none.
-    private func recipe(_ version: Version?, _ key: RecordKey) throws(StorageError) -> BlockRecipe {
+    func recipe(_ version: Version?, _ key: RecordKey) throws(StorageError) -> BlockRecipe {
         guard let version = unsafe version else { return BlockRecipe() }
         guard let value = unsafe try? RecordValue(decoding: Array(version.value)), let recipe = value.recipe
         else { throw .corrupt(path: path, what: "\(key.oid), \(key.part) is no block") }
@@ -178,13 +178,16 @@ extension LMDBStorage {
         let keys = Set(
             request.writes.map(\.key) + request.blockWrites.map(\.key) + request.blockEdges.map(\.key)
                 + request.readings.map(\.key))
+        try unsafe refuseInDoubt(transaction) { key in
+            keys.contains(key) || request.cutOffs.contains { $0.covers(key) }
+        }
+    }
+
+    /// Throws if a transaction in doubt wants to change one of these records.
+    func refuseInDoubt(_ transaction: LMDBTransaction, _ isMet: (RecordKey) -> Bool) throws {
         try unsafe forEachStaged(transaction) { other in
-            let met = other.writes.map(\.key).first { key in
-                keys.contains(key) || request.cutOffs.contains { $0.covers(key) }
-            }
-            if let met {
-                throw StorageError.inDoubt(path: path, oid: met.oid, part: met.part, transaction: other.id)
-            }
+            guard let met = other.writes.map(\.key).first(where: isMet) else { return }
+            throw StorageError.inDoubt(path: path, oid: met.oid, part: met.part, transaction: other.id)
         }
     }
 
@@ -317,87 +320,5 @@ extension LMDBStorage {
         if dropped.isEmpty { return }
         let gone = Set(dropped)
         garbage.withLock { $0.removeAll { gone.contains($0) } }
-    }
-
-    // MARK: Decisions
-
-    func outcome(of id: TransactionID) throws(StorageError) -> TransactionOutcome {
-        let format = self.format
-        return unsafe try environment.read { transaction throws(StorageError) in
-            if let value = unsafe try transaction.get(format.outcomes, id.bytes), value.count == 8 {
-                return unsafe .committed(
-                    TID(rawValue: UInt64(littleEndian: value.loadUnaligned(as: UInt64.self))))
-            }
-            return unsafe try transaction.get(format.prepared, id.bytes) != nil ? .inDoubt : .aborted
-        }
-    }
-
-    func inDoubt() throws(StorageError) -> [TransactionID] {
-        // With C held, no prepared transaction can belong to a process at work. A file
-        // opened for reading cannot be locked: there, one at work may be among them.
-        if !isReadOnly { try commitLock.acquire() }
-        defer { if !isReadOnly { commitLock.release() } }
-        let format = self.format
-        return unsafe try environment.read { transaction throws(StorageError) in
-            var found: [TransactionID] = []
-            let cursor = try unsafe transaction.cursor(format.prepared)
-            var entry = unsafe try cursor.first()
-            while let at = unsafe entry {
-                if let id = unsafe TransactionID(bytes: at.key) { found.append(id) }
-                unsafe entry = try cursor.next()
-            }
-            return found
-        }
-    }
-
-    func resolve(_ id: TransactionID, commit: Bool) throws {
-        if isReadOnly { throw StorageError.readOnly(path: path) }
-        try commitLock.acquire()
-        defer { commitLock.release() }
-        try decide(id, tid: nil, commit: commit)
-    }
-
-    /// Commits or drops a prepared transaction. C is held.
-    func decide(_ id: TransactionID, tid: TID?, commit: Bool) throws(StorageError) {
-        try environment.makeRoom(1 << 20)
-        do {
-            let write = try LMDBWrite(environment)
-            defer { write.abort() }
-            let transaction = unsafe write.transaction
-            guard let value = unsafe try transaction.get(format.prepared, id.bytes) else { return }
-            let stage = try unsafe self.stage(id.bytes, Array(value))
-            try unsafe transaction.delete(format.prepared, id.bytes)
-            if commit {
-                let tid = try unsafe tid ?? nextTID(transaction)
-                try unsafe apply(stage, tid, transaction)
-                try unsafe transaction.setCounter(format.outcomes, id.bytes, tid.rawValue)
-            } else {
-                try unsafe dropStaged(stage, transaction)
-            }
-            try write.commit()
-        } catch let failure as WriteFailure {
-            throw environment.final(failure)
-        } catch let error as StorageError {
-            throw error
-        } catch {
-            throw .corrupt(path: path, what: "the prepared transaction \(id): \(error)")
-        }
-    }
-
-    /// Drops the block records that only a staged commit names.
-    private func dropStaged(_ stage: Stage, _ transaction: LMDBTransaction) throws {
-        let cursor = try unsafe transaction.cursor(format.records)
-        for write in stage.writes {
-            guard let recipe = write.value?.recipe else { continue }
-            let current = try unsafe self.recipe(newest(write.key, cursor), write.key)
-            for id in recipe.blocks.subtracting(current.blocks) { try unsafe release(id, transaction) }
-        }
-    }
-
-    private func stage(_ id: [UInt8], _ bytes: [UInt8]) throws -> Stage {
-        guard let id = TransactionID(bytes: id), let stage = try? Stage(id, decoding: bytes) else {
-            throw StorageError.corrupt(path: path, what: "a prepared transaction cannot be read")
-        }
-        return stage
     }
 }

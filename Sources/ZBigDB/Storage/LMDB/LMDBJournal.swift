@@ -28,11 +28,12 @@ final class LMDBJournal: Sendable {
         fileprivate let end: Int
     }
 
+    // Times are in nanoseconds.
     /// So many small commits, each within `pause` of the one before, begin a journal.
     private static let commitsToBegin = 8
     private static let pause: UInt64 = 500_000_000
-    /// A journal without commits for so long, in seconds, ends.
-    private static let idleAfter = 2.0
+    /// A journal without commits for so long ends.
+    private static let idleAfter: UInt64 = 2_000_000_000
     /// A checkpoint comes after so many entries, or bytes: until then no page is used again.
     private static let mostEntries = 64
     static let mostBytes = 1 << 20
@@ -271,10 +272,10 @@ final class LMDBJournal: Sendable {
     /// Ends the journal when it is not used: its pin would keep pages of what others commit.
     private func endWhenIdle(_ environment: LMDBEnvironment) {
         #if canImport(Dispatch)
-            queue.asyncAfter(deadline: .now() + Self.idleAfter) { [weak self, weak environment] in
+            queue.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.idleAfter))) {
+                [weak self, weak environment] in
                 guard let self, !(locked { $0.isClosed || !$0.isActive }), let environment else { return }
-                let rest = locked { Self.now() - $0.lastCommit }
-                if Double(rest) / 1e9 >= Self.idleAfter {
+                if locked({ Self.now() - $0.lastCommit >= Self.idleAfter }) {
                     // If this fails the journal stays, and with it what it has.
                     try? checkpoint(environment, isLast: true)
                 }

@@ -13,6 +13,18 @@ enum LMDBPageLayout {
     static let metaMainTree = 88
     static let metaTransaction = 144
     static let metaEnd = 152
+
+    /// Bytes of an LMDB file; nil if they are not all there.
+    static func read(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got = unsafe pread(descriptor, &bytes, count, off_t(offset))
+        return got == count ? bytes : nil
+    }
+
+    /// A number in a page.
+    static func number(_ page: [UInt8], _ offset: Int) -> UInt64 {
+        (0..<8).reversed().reduce(0) { $0 << 8 | UInt64(page[offset + $1]) }
+    }
 }
 
 /// One of the two pages at the start of an LMDB file: the state that a transaction left.
@@ -38,20 +50,14 @@ struct LMDBMetaPage: Sendable {
     }
 
     private static func read(_ descriptor: Int32, _ offset: Int) -> LMDBMetaPage? {
-        pageBytes(descriptor, offset, LMDBPageLayout.metaEnd).flatMap(LMDBMetaPage.init)
-    }
-
-    private static func pageBytes(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let got = unsafe pread(descriptor, &bytes, count, off_t(offset))
-        return got == count ? bytes : nil
+        LMDBPageLayout.read(descriptor, offset, LMDBPageLayout.metaEnd).flatMap(LMDBMetaPage.init)
     }
 
     /// The checksum of the main tree's root, which changes with every transaction.
     func rootChecksum(_ descriptor: Int32) -> UInt32? {
         let (offset, overflow) = root.multipliedReportingOverflow(by: UInt64(pageSize))
         guard !overflow, offset < UInt64(Int.max) else { return nil }
-        return Self.pageBytes(descriptor, Int(offset), pageSize).map { CRC32C.checksum($0) }
+        return LMDBPageLayout.read(descriptor, Int(offset), pageSize).map { CRC32C.checksum($0) }
     }
 
     /// Makes this the state of the file again.
@@ -69,9 +75,7 @@ struct LMDBMetaPage: Sendable {
         } && fsync(descriptor) == 0
     }
 
-    private func number(_ offset: Int) -> UInt64 {
-        (0..<8).reversed().reduce(0) { $0 << 8 | UInt64(bytes[offset + $1]) }
-    }
+    private func number(_ offset: Int) -> UInt64 { LMDBPageLayout.number(bytes, offset) }
 
     private static func littleEndian(_ number: UInt64) -> [UInt8] { number.bigEndianBytes.reversed() }
 }

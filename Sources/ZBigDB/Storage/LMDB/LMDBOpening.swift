@@ -91,7 +91,7 @@ extension LMDBStorage {
             }
             try unsafe transaction.raise(format.meta, FileFormat.MetaKey.nextOID, to: entry.nextOID)
             try unsafe apply(Stage(entry.id, decoding: entry.stage), entry.tid, transaction)
-            try write.commit(isDurable: false)
+            try write.commit(.uncertain)
         } catch let failure as WriteFailure {
             throw environment.final(failure)
         } catch let error as StorageError {

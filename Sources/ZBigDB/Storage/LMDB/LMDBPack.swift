@@ -64,10 +64,10 @@ struct LMDBPack {
         var pack = LMDBPack(
             storage: storage, retention: try storage.beginRetention(moment), total: try storage.recordCount(),
             progress: progress)
-        pack.report.usedBytesBefore = try storage.usedBytes()
+        pack.report.usedBytesBefore = storage.environment.usedBytes
         if collectsGarbage { try pack.mark() }
         try pack.sweep()
-        pack.report.usedBytesAfter = try storage.usedBytes()
+        pack.report.usedBytesAfter = storage.environment.usedBytes
         return pack.report
     }
 
@@ -199,10 +199,7 @@ extension LMDBStorage {
 
     /// What a transaction in doubt wants to store must find what it refers to.
     fileprivate func requireDecided(_ transaction: LMDBTransaction) throws {
-        try unsafe forEachStaged(transaction) { stage in
-            guard let key = stage.writes.first?.key else { return }
-            throw StorageError.inDoubt(path: path, oid: key.oid, part: key.part, transaction: stage.id)
-        }
+        try unsafe refuseInDoubt(transaction) { _ in true }
     }
 
     /// Removes as much of some objects as fits in one transaction, their states first: from then on
@@ -236,6 +233,4 @@ extension LMDBStorage {
         try unsafe noteRemoval(tid, transaction)
         return rest
     }
-
-    fileprivate func usedBytes() throws -> Int { environment.extent().used }
 }

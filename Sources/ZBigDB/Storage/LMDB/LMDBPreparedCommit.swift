@@ -64,7 +64,7 @@ final class OpenCommit: PreparedCommit {
         defer { storage.commitLock.release() }
         CommitProbe.reach(.finishing)
         do throws(WriteFailure) {
-            try write.commit(isDurable: entry == nil)
+            try write.commit(entry == nil ? .flushed : .journaled)
         } catch {
             throw storage.environment.final(error)
         }

@@ -89,11 +89,7 @@ final class LMDBSnapshot: StorageSnapshot {
     func value(_ bytes: UnsafeRawBufferPointer, of key: RecordKey) throws(StorageError) -> RecordValue {
         // The most frequent kind without a copy on the way.
         if let state = unsafe RecordValue.state(in: bytes) { return .state(state) }
-        do throws(ByteReader.Malformed) {
-            return try unsafe RecordValue(decoding: Array(bytes))
-        } catch {
-            throw .corrupt(path: storage.path, what: "\(key.oid), \(key.part) cannot be read")
-        }
+        return try unsafe storage.value(bytes, key)
     }
 
     func value(of entry: LMDBEntry) throws(StorageError) -> RecordValue {

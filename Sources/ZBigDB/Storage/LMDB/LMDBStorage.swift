@@ -167,7 +167,7 @@ final class LMDBStorage: RecordStorage {
         }
         let meta = format.meta
         // Entries of the journal say which numbers were given out.
-        let first = unsafe try environment.write(isDurable: false) { transaction throws(WriteFailure) in
+        let first = unsafe try environment.write(.uncertain) { transaction throws(WriteFailure) in
             try unsafe transaction.take(batch, from: meta, FileFormat.MetaKey.nextOID)
         }
         return oids.withLock { range in

@@ -14,6 +14,10 @@ public struct Tag: Sendable, Equatable {
 extension LMDBStorage {
     private static let longestTagName = 255
 
+    func tags() throws(StorageError) -> [Tag] {
+        unsafe try environment.read { transaction throws(StorageError) in try unsafe tags(transaction) }
+    }
+
     func tags(_ transaction: LMDBTransaction) throws(StorageError) -> [Tag] {
         let prefix = FileFormat.MetaKey.tag
         let cursor = try unsafe transaction.cursor(format.meta)
@@ -66,6 +70,6 @@ extension LMDBStorage {
 
     private func changeTags<R>(_ body: (LMDBTransaction) throws -> R) throws -> R {
         if isReadOnly { throw StorageError.readOnly(path: path) }
-        return try unsafe writeAlone { transaction in try unsafe body(transaction) }
+        return unsafe try writeAlone(body)
     }
 }

@@ -202,6 +202,16 @@ func withValue<R>(_ bytes: [UInt8], _ body: (inout MDB_val) -> R) -> R {
     }
 }
 
+/// What becomes of an LMDB commit in a power cut.
+enum CommitSurvival {
+    /// It is on the disk when it returns.
+    case flushed
+    /// An entry of the journal makes it durable. The journal was asked in this transaction, and took it.
+    case journaled
+    /// While there is a journal it may be lost.
+    case uncertain
+}
+
 /// A transaction that writes. Aborted unless committed. Bound to its thread.
 @safe
 final class LMDBWrite {
@@ -221,18 +231,16 @@ final class LMDBWrite {
         return unsafe LMDBTransaction(pointer: pointer, path: environment.path)
     }
 
-    /// - Parameter isDurable: whether it must be on the disk at the end. Otherwise it may be lost,
-    ///   or made durable by an entry of the journal, where there is an active one.
-    func commit(isDurable: Bool = true) throws(WriteFailure) {
+    func commit(_ survival: CommitSurvival = .flushed) throws(WriteFailure) {
         guard let pointer = unsafe pointer.take() else { return }
-        let hasJournal = environment.journal.isActive(environment)
+        let hasJournal = survival == .journaled || environment.journal.isActive(environment)
         environment.setFlushing(!hasJournal)
         let code = unsafe mdb_txn_commit(pointer)
         environment.gate.leave()
         // LMDB answers a write that was cut short with EIO, whatever the reason.
         if code == EIO, environment.isDiskFull { throw WriteFailure(ENOSPC, environment.path, "committing") }
         if code != 0 { throw WriteFailure(code, environment.path, "committing") }
-        if hasJournal, isDurable {
+        if hasJournal, survival == .flushed {
             do throws(StorageError) {
                 try environment.journal.checkpoint(environment)
             } catch {
@@ -251,7 +259,7 @@ final class LMDBWrite {
 extension LMDBEnvironment {
     /// Runs `body` in a transaction that writes and commits it. When the map is
     /// full it grows and `body` runs again from the start.
-    func write<R>(isDurable: Bool = true, _ body: (LMDBTransaction) throws(WriteFailure) -> R)
+    func write<R>(_ survival: CommitSurvival = .flushed, _ body: (LMDBTransaction) throws(WriteFailure) -> R)
         throws(StorageError) -> R
     {
         while true {
@@ -265,7 +273,7 @@ extension LMDBEnvironment {
                     write.abort()
                     throw error
                 }
-                try write.commit(isDurable: isDurable)
+                try write.commit(survival)
                 return result
             } catch {
                 guard case .failed(let final) = error else {

@@ -37,10 +37,9 @@ struct LMDBUndo {
     mutating func plan(_ tids: Set<TID>) throws {
         let records = try tids.sorted(by: >).map { try record($0) }
         for record in records {
-            if try unsafe transaction.statistics(storage.format.prepared).entries > 0 {
-                try refuseInDoubt(record)
-            }
-            for key in record.changes.keys { try plan(key, record.tid) }
+            let keys = record.changes.keys
+            try unsafe storage.refuseInDoubt(transaction, Set(keys).contains)
+            for key in keys { try plan(key, record.tid) }
         }
     }
 
@@ -60,16 +59,6 @@ struct LMDBUndo {
             throw StorageError.corrupt(path: path, what: "the log entry \(tid) cannot be read")
         }
         return record
-    }
-
-    private func refuseInDoubt(_ record: TransactionRecord) throws {
-        let keys = Set(record.changes.keys)
-        try unsafe storage.forEachStaged(transaction) { stage in
-            if let met = stage.writes.first(where: { keys.contains($0.key) })?.key {
-                throw StorageError.inDoubt(
-                    path: storage.path, oid: met.oid, part: met.part, transaction: stage.id)
-            }
-        }
     }
 
     // MARK: One record

@@ -87,17 +87,13 @@ struct LengthCheck {
 
     private func page(_ number: UInt64) throws(Missing) -> Page {
         try span(number, pageSize)
-        var bytes = [UInt8](repeating: 0, count: pageSize)
-        let read = unsafe pread(descriptor, &bytes, pageSize, off_t(number) * off_t(pageSize))
-        guard read == pageSize else { throw Missing() }
+        guard let bytes = Layout.read(descriptor, Int(number) * pageSize, pageSize) else { throw Missing() }
         return Page(bytes: bytes)
     }
 
     private struct Page {
         let bytes: [UInt8]
         func short(_ offset: Int) -> Int { Int(bytes[offset]) | Int(bytes[offset + 1]) << 8 }
-        func number(_ offset: Int) -> UInt64 {
-            (0..<8).reversed().reduce(0) { $0 << 8 | UInt64(bytes[offset + $1]) }
-        }
+        func number(_ offset: Int) -> UInt64 { Layout.number(bytes, offset) }
     }
 }
