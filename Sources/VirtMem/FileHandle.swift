@@ -30,8 +30,11 @@ public final class FileHandle: Sendable {
 
     /// Opens a handle that can reach the first `bytes` bytes of `file`.
     ///
-    /// - Parameter dirtyBudget: what the changes of this handle count in, together
-    ///   with those of other handles; nil means that changes may fill the memory.
+    /// - Parameters:
+    ///   - file: where the blocks come from and are stored.
+    ///   - bytes: of address space to reserve; ``reservedBytes`` says what became of it.
+    ///   - dirtyBudget: what the changes of this handle count in, together
+    ///     with those of other handles; nil means that changes may fill the memory.
     /// - Throws: ``VirtMemError/invalidBlockSize(file:blockSize:pageSize:)`` or
     ///   ``VirtMemError/outOfMemory(doing:errno:)``.
     public init(

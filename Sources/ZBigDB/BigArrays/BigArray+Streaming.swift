@@ -30,8 +30,10 @@ extension BigArray {
 
     /// Calls `body` with all elements in the order of their memory, in pieces. See ``forEachPiece(of:_:)``.
     ///
-    /// - Parameter body: gets the number of the first element of the piece, in the order of the
-    ///   memory, and the elements.
+    /// - Parameters:
+    ///   - type: that of the array's elements.
+    ///   - body: gets the number of the first element of the piece, in the order of the
+    ///     memory, and the elements.
     /// - Throws: ``ArrayError/dtypeMismatch(expected:actual:)``, and as ``forEachPiece(of:_:)``.
     public func forEachPiece<T: ArrayElement>(
         as type: T.Type, _ body: (_ first: Int, _ elements: UnsafeBufferPointer<T>) throws -> Void

@@ -211,7 +211,12 @@ public final class BigArray: PersistentObject {
 extension Connection {
     /// Makes an array of zeros, adds it, and calls it `name` in the root.
     ///
-    /// - Parameter compression: how its blocks are compressed; nil for the database's own.
+    /// - Parameters:
+    ///   - name: the name in the root. An object that has it loses it.
+    ///   - shape: elements along each axis.
+    ///   - dtype: the type of the elements.
+    ///   - order: which axis varies fastest in memory.
+    ///   - compression: how its blocks are compressed; nil for the database's own.
     /// - Throws: ``ArrayError`` for an impossible shape, ``StorageError``.
     public func createArray(
         _ name: String, shape: [Int], dtype: DType, order: Order = .c, compression: ArrayCompression? = nil

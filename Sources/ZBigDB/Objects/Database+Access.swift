@@ -20,6 +20,7 @@ extension Database {
     /// - Parameters:
     ///   - attempts: how often `body` is tried at most.
     ///   - note: goes into the log.
+    ///   - body: the transaction.
     /// - Throws: what `body` throws, after an abort; ``ConflictError`` when all attempts met one;
     ///   ``StorageError``, ``DatabaseError``.
     public func write<T: Sendable>(

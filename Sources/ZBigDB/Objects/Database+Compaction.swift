@@ -29,7 +29,10 @@ extension Database {
     /// The new file is made beside the old one, which needs the space for both, and takes its
     /// place when it is complete. Until then the old file stays as it is, whatever happens.
     ///
-    /// - Parameter progress: called now and then; what it throws ends the work.
+    /// - Parameters:
+    ///   - path: the database file.
+    ///   - configuration: as for opening it.
+    ///   - progress: called now and then; what it throws ends the work.
     /// - Throws: ``StorageError/inUse(path:)``, and as opening does.
     @discardableResult
     public static func rewrite(

@@ -82,7 +82,9 @@ extension Connection {
 
     /// Stored entries of a map, a set or the root, in order; of a composite key a list.
     ///
-    /// - Parameter body: returns whether to go on.
+    /// - Parameters:
+    ///   - oid: the number of the map, set or root.
+    ///   - body: returns whether to go on.
     public func forEachStoredEntry(
         of oid: OID, _ body: (_ key: StoredValue, _ value: StoredValue) throws -> Bool
     ) throws {

@@ -7,6 +7,7 @@ extension TransactionManager {
     /// - Parameters:
     ///   - attempts: how often `body` is tried at most.
     ///   - note: goes into the log.
+    ///   - body: what is done in the transaction.
     /// - Throws: the last attempt's error; ``TransactionError/noAttempts`` for less than one attempt.
     public func run<T>(attempts: Int = 3, note: String = "", _ body: (Transaction) throws -> T) throws -> T {
         guard attempts > 0 else { throw TransactionError.noAttempts }

@@ -55,7 +55,10 @@ extension Database {
     /// Committed transactions that change blocks with some elements of an array: other elements of these blocks count
     /// as well.
     ///
-    /// - Parameter elements: in the order in which they lie in memory. They may lie behind the array's end.
+    /// - Parameters:
+    ///   - array: one of a connection to this database.
+    ///   - elements: in the order in which they lie in memory. They may lie behind the array's end.
+    ///   - after: only transactions behind this one; nil for those behind what the array's connection shows.
     public func changes(of array: BigArray, elements: Range<Int>, after: TID? = nil) -> CommittedChanges {
         changes(of: array, after) { _ in
             guard let file = array.file.oid else { throw DatabaseError.notAdded(name: array.objectLabel) }
