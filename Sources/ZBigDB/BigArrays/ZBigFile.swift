@@ -174,7 +174,7 @@ public final class ZBigFile: PersistentObject {
 
     func collectBlocks(_ builder: inout CommitBuilder) throws {
         guard let backend else { return }
-        builder.writes += try backend.drops()
+        builder.writes.append(contentsOf: try backend.drops())
         builder.blockWrites += backend.blockWrites()
         builder.blockEdges += try backend.blockEdges()
     }

@@ -39,6 +39,7 @@ extension Connection: DataManager {
         // Others write between here and the vote, and so may we: numbers of new objects.
         try writer.flush()
         var builder = CommitBuilder(connection: self)
+        builder.writes.reserve(changed.count, bytes: 0)
         for file in openFiles.values { try file.collectBlocks(&builder) }
         // Serialising finds new objects, which are appended and serialised in turn.
         var index = 0

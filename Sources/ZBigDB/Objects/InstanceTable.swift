@@ -7,7 +7,7 @@ struct InstanceTable {
         var bytes = 64 << 20
     }
 
-    private struct WeakObject {
+    private struct Slot {
         weak var object: PersistentObject?
     }
 
@@ -17,33 +17,49 @@ struct InstanceTable {
     }
 
     var limits = Limits()
-    private var objects: [OID: WeakObject] = [:]
+    /// Where each number's object is in `slots`. Weak references stay where they are: copying and
+    /// moving them costs more than everything else here.
+    private var places: [OID: Int] = [:]
+    private var slots: [Slot] = []
+    private var free: [Int] = []
     private var sweepAt = 1024
     /// A ring: the oldest is at `oldest`.
     private var recent: [Recent] = []
     private var oldest = 0
     private var recentBytes = 0
 
-    subscript(oid: OID) -> PersistentObject? { objects[oid]?.object }
+    subscript(oid: OID) -> PersistentObject? { places[oid].flatMap { slots[$0].object } }
 
     /// How many objects are known and alive.
-    var count: Int { objects.values.reduce(0) { $0 + ($1.object == nil ? 0 : 1) } }
+    var count: Int { slots.indices.count { slots[$0].object != nil } }
     /// The numbers of the objects in memory.
-    var oids: [OID] { Array(objects.keys) }
+    var oids: [OID] { Array(places.keys) }
 
     mutating func insert(_ object: PersistentObject, _ oid: OID) {
-        objects[oid] = WeakObject(object: object)
-        guard objects.count > sweepAt else { return }
+        let place = places[oid] ?? newPlace(oid)
+        slots[place].object = object
+        guard places.count > sweepAt else { return }
         // Each sweep is paid for by as many insertions as it looks at.
-        let dead = objects.compactMap { $0.value.object == nil ? $0.key : nil }
-        for oid in dead { objects[oid] = nil }
-        sweepAt = max(1024, 2 * objects.count)
+        let dead = places.filter { slots[$0.value].object == nil }
+        for oid in dead.keys { remove(oid) }
+        sweepAt = max(1024, 2 * places.count)
     }
 
-    mutating func remove(_ oid: OID) { objects[oid] = nil }
+    private mutating func newPlace(_ oid: OID) -> Int {
+        let place = free.popLast() ?? slots.count
+        if place == slots.count { slots.append(Slot()) }
+        places[oid] = place
+        return place
+    }
+
+    mutating func remove(_ oid: OID) {
+        guard let place = places.removeValue(forKey: oid) else { return }
+        slots[place].object = nil
+        free.append(place)
+    }
 
     func forEach(_ body: (PersistentObject) -> Void) {
-        for entry in objects.values { if let object = entry.object { body(object) } }
+        for place in slots.indices { if let object = slots[place].object { body(object) } }
     }
 
     /// Keeps an object that was just loaded, in place of the ones that were loaded longest ago.
@@ -63,8 +79,8 @@ struct InstanceTable {
     }
 
     private mutating func forget(_ object: PersistentObject) {
-        guard let oid = object.oid, objects[oid]?.object === object else { return }
-        objects[oid] = nil
+        guard let oid = object.oid, self[oid] === object else { return }
+        remove(oid)
     }
 
     /// Lets go of the older half.

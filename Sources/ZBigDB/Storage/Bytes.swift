@@ -26,6 +26,11 @@ struct ByteWriter {
         bytes.append(contentsOf: value)
     }
 
+    mutating func counted(_ value: UnsafeRawBufferPointer) {
+        number(UInt64(value.count))
+        unsafe bytes.append(contentsOf: value)
+    }
+
     mutating func string(_ value: String) { counted(Array(value.utf8)) }
 
     /// Pairs of strings, in the order of their names.
@@ -110,6 +115,12 @@ struct ByteReader {
 }
 
 extension [UInt8] {
+    /// Appends a number, most significant byte first.
+    @inline(__always)
+    mutating func append(bigEndian value: some FixedWidthInteger) {
+        unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
+    }
+
     /// The unsigned integer of this size at an index, most significant byte first; nil beyond the end.
     @inline(__always)
     func bigEndian<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_ type: T.Type, at index: Int)
@@ -118,6 +129,12 @@ extension [UInt8] {
         guard index >= 0, index <= count - MemoryLayout<T>.size else { return nil }
         return unsafe withUnsafeBytes {
             unsafe T(bigEndian: $0.loadUnaligned(fromByteOffset: index, as: T.self))
+        }
+    }
+
+    /// The same as `withUnsafeBytes`, with an error of any type.
+    func withRawBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try unsafe withUnsafeBufferPointer { bytes throws(E) in try unsafe body(UnsafeRawBufferPointer(bytes))
         }
     }
 
@@ -130,16 +147,5 @@ extension [UInt8] {
                 return unsafe UnsafeRawBufferPointer(rebasing: bytes[index..<end]).isEqual(to: expected)
             }
         }
-    }
-}
-
-/// Bytes as keys of a dictionary, hashed as a whole instead of one by one.
-struct HashedBytes: Hashable, Sendable {
-    let bytes: [UInt8]
-
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-    func hash(into hasher: inout Hasher) {
-        unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 }

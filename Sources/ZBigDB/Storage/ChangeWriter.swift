@@ -24,28 +24,33 @@ struct ChangeWriter {
     private var runCount: UInt64 = 0
 
     mutating func insert(_ key: RecordKey) {
-        if key.oid != oid {
+        unsafe key.subkey.withUnsafeBytes { unsafe insert(key.oid, $0) }
+    }
+
+    mutating func insert(_ oid: OID, _ subkey: UnsafeRawBufferPointer) {
+        if oid != self.oid {
             endObject()
-            oid = key.oid
+            self.oid = oid
         }
-        if key.subkey.isEmpty {
+        if unsafe subkey.isEmpty {
             hasState = true
-        } else if let block = key.block {
+        } else if let block = unsafe RecordKey.block(subkey) {
             blocks.append(block)
         } else {
-            insert(entry: key.subkey)
+            unsafe insert(entry: subkey)
         }
     }
 
     /// An entry is what it shares with the one before, and the rest.
-    private mutating func insert(entry: [UInt8]) {
+    private mutating func insert(entry: UnsafeRawBufferPointer) {
         var shared = 0
         let most = min(entry.count, lastEntry.count)
-        while shared < most, entry[shared] == lastEntry[shared] { shared += 1 }
+        while shared < most, unsafe entry[shared] == lastEntry[shared] { shared += 1 }
         entries.number(UInt64(shared))
-        entries.counted(entry[shared...])
+        unsafe entries.counted(UnsafeRawBufferPointer(rebasing: entry[shared...]))
         entryCount += 1
-        lastEntry = entry
+        lastEntry.removeSubrange(shared...)
+        unsafe lastEntry.append(contentsOf: entry[shared...])
     }
 
     private mutating func endObject() {

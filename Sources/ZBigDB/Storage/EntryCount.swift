@@ -19,15 +19,3 @@ enum EntryCount {
         unsafe RecordValue.state(in: bytes).flatMap { decode(.state($0)) }
     }
 }
-
-extension Array {
-    /// Sorted, at the cost of one pass if it is so already.
-    func sortedIfNeeded(by areInIncreasingOrder: (Element, Element) -> Bool) -> [Element] {
-        var index = 1
-        while index < count {
-            if areInIncreasingOrder(self[index], self[index - 1]) { return sorted(by: areInIncreasingOrder) }
-            index += 1
-        }
-        return self
-    }
-}

@@ -18,10 +18,12 @@ struct RecordKey: Hashable, Comparable, Sendable {
     static let blockBits = 48
 
     /// The block number, if the subkey has the form of one.
-    var block: Int? {
+    var block: Int? { unsafe subkey.withUnsafeBytes { unsafe Self.block($0) } }
+
+    static func block(_ subkey: UnsafeRawBufferPointer) -> Int? {
         guard subkey.count == 8 else { return nil }
-        let number = UInt64(bigEndianBytes: subkey[...])
-        return number >> UInt64(Self.blockBits) == 0 ? Int(number) : nil
+        let number = unsafe UInt64(bigEndian: subkey.loadUnaligned(as: UInt64.self))
+        return number >> UInt64(blockBits) == 0 ? Int(number) : nil
     }
 
     /// Whether `next` is the next block of the same array.
@@ -41,7 +43,11 @@ struct RecordKey: Hashable, Comparable, Sendable {
     static let endOfEntries: [UInt8] = [0xf0]
 
     /// Whether it is an entry of a map or a name of the root.
-    var isEntry: Bool { subkey.first.map { $0 >= Self.firstEntry[0] } ?? false }
+    var isEntry: Bool { unsafe subkey.withUnsafeBytes { unsafe Self.isEntry($0) } }
+
+    static func isEntry(_ subkey: UnsafeRawBufferPointer) -> Bool {
+        unsafe subkey.first.map { $0 >= firstEntry[0] } ?? false
+    }
 
     /// LMDB's limit for a key is 511 bytes; oid and tid take 16.
     static let longestSubkey = 511 - 16
@@ -60,17 +66,32 @@ struct RecordKey: Hashable, Comparable, Sendable {
     /// Runs `body` with the stored key of version `tid`.
     func withEncoded<R, E: Error>(_ tid: TID, _ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
     {
+        try unsafe subkey.withRawBytes { subkey throws(E) in
+            try unsafe Self.withEncoded(oid, subkey, tid) { bytes throws(E) in
+                try unsafe body(UnsafeRawBufferPointer(bytes))
+            }
+        }
+    }
+
+    /// The same with bytes that ``setVersion(_:of:)`` can change.
+    static func withEncoded<R, E: Error>(
+        _ oid: OID, _ subkey: UnsafeRawBufferPointer, _ tid: TID,
+        _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
         let count = subkey.count
         return try unsafe withUnsafeTemporaryAllocation(byteCount: 16 + count, alignment: 8) {
             buffer throws(E) in
             unsafe buffer.storeBytes(of: oid.rawValue.bigEndian, as: UInt64.self)
-            unsafe subkey.withUnsafeBytes { bytes in
-                unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[8..<(8 + count)]).copyMemory(
-                    from: bytes)
-            }
-            unsafe buffer.storeBytes(of: (~tid.rawValue).bigEndian, toByteOffset: 8 + count, as: UInt64.self)
-            return try unsafe body(UnsafeRawBufferPointer(buffer))
+            unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[8..<(8 + count)]).copyMemory(from: subkey)
+            unsafe setVersion(tid, of: buffer)
+            return try unsafe body(buffer)
         }
+    }
+
+    /// Makes a stored key that of another version.
+    static func setVersion(_ tid: TID, of key: UnsafeMutableRawBufferPointer) {
+        unsafe key.storeBytes(
+            of: (~tid.rawValue).bigEndian, toByteOffset: key.count - 8, as: UInt64.self)
     }
 
     /// The version a stored key is of, which begins like `bytes` up to the version; nil if it does not.

@@ -122,7 +122,7 @@ struct CommitRequest: Sendable {
     let user: String
     let note: String
     let metadata: [String: String]
-    let writes: [RecordWrite]
+    let writes: RecordWrites
     /// Blocks whose bytes `blocks` has.
     var blockWrites: [BlockWrite] = []
     /// What others must have left alone beside those blocks.

@@ -8,7 +8,7 @@ enum RecordValue: Equatable, Sendable {
     case removed
 
     private static let removedTag: UInt8 = 0
-    private static let stateTag: UInt8 = 1
+    static let stateTag: UInt8 = 1
     private static let blockTag: UInt8 = 2
 
     /// The state in a stored value, if it is one.

@@ -214,7 +214,7 @@ struct FormatTests {
             }
             let stage = Stage(
                 id: TransactionID(), user: text(&random), note: text(&random),
-                metadata: [text(&random): text(&random)], writes: writes)
+                metadata: [text(&random): text(&random)], writes: RecordWrites(writes))
             let encoded = stage.encoded()
             let read = try Stage(stage.id, decoding: encoded)
             #expect(read.user == stage.user && read.note == stage.note && read.metadata == stage.metadata)

@@ -33,7 +33,7 @@ struct ReferenceDecoder {
 /// Gathers what a connection commits.
 struct CommitBuilder {
     let connection: Connection
-    var writes: [RecordWrite] = []
+    var writes = RecordWrites()
     var blockWrites: [BlockWrite] = []
     var blockEdges: [BlockEdge] = []
     /// The objects whose own state is among the writes.
@@ -50,9 +50,9 @@ struct CommitBuilder {
     /// Adds the record of an object's own state.
     mutating func writeState(of object: PersistentObject) throws {
         // What has a number and is written belongs to this connection.
-        let key = RecordKey(try object.oid ?? oid(of: object))
-        writes.append(
-            RecordWrite(key: key, value: .state(try record(of: object)), base: object.storedVersion))
+        let oid = try object.oid ?? oid(of: object)
+        try encode { try object.encodeRecord(&$0) }
+        writes.append(stateOf: oid, encoder.writer.bytes, base: object.storedVersion)
         written.append(object)
     }
 
@@ -63,9 +63,13 @@ struct CommitBuilder {
 
     /// What `body` encodes. The buffer is used again and again.
     mutating func bytes(_ body: (inout StateEncoder) throws -> Void) throws -> [UInt8] {
-        encoder.writer.bytes.removeAll(keepingCapacity: true)
-        try body(&encoder)
+        try encode(body)
         // A copy of exactly the right size.
         return Array(encoder.writer.bytes[...])
+    }
+
+    private mutating func encode(_ body: (inout StateEncoder) throws -> Void) throws {
+        encoder.writer.bytes.removeAll(keepingCapacity: true)
+        try body(&encoder)
     }
 }

@@ -16,11 +16,15 @@ public final class MapObject: PersistentObject {
         var isRemoval: Bool { if case .remove = self { true } else { false } }
     }
 
-    private var changes: [HashedBytes: Change] = [:]
-    /// The changed keys in order, as long as nothing was added to them.
-    private var order: [[UInt8]]?
-    /// How many more entries there are because of the changes, as long as none is added.
+    private var changes = EntryChanges()
+    /// Values of entries that cannot be encoded yet.
+    private var kept: [any PersistentValue] = []
+    /// The changed entries in the order of their keys, as long as none was added.
+    private var order: [UInt32]?
+    /// How many more entries there are because of the changes, as long as there are no more.
     private var growth: Int?
+    /// Buffers that keys and values are encoded in, used again and again.
+    private var buffers = EntryBuffers()
 
     override init() { super.init() }
     override init(ghost oid: OID) { super.init(ghost: oid) }
@@ -39,7 +43,7 @@ public final class MapObject: PersistentObject {
 
     /// The value of an entry; nil if there is none.
     func value(_ key: [UInt8]) throws -> Change? {
-        if !changes.isEmpty, let change = changes[HashedBytes(key)] { return change.isRemoval ? nil : change }
+        if let index = changes.find(key) { return changes.isRemoval(index) ? nil : change(at: index) }
         guard let (snapshot, oid) = try stored, let record = try snapshot.record(RecordKey(oid, key)) else {
             return nil
         }
@@ -53,15 +57,15 @@ public final class MapObject: PersistentObject {
     /// The number of entries.
     func count() throws -> Int {
         guard let (snapshot, oid) = try stored else {
-            return changes.values.reduce(0) { $0 + ($1.isRemoval ? 0 : 1) }
+            return (0..<changes.count).count { !changes.isRemoval($0) }
         }
         let count = try snapshot.entryCount(of: oid)
         if changes.isEmpty { return count }
         if let growth { return count + growth }
         var growth = 0
-        for (key, change) in changes {
-            let existed = try snapshot.record(RecordKey(oid, key.bytes)) != nil
-            growth += (change.isRemoval ? 0 : 1) - (existed ? 1 : 0)
+        for index in 0..<changes.count {
+            let existed = try snapshot.record(RecordKey(oid, changes.key(index))) != nil
+            growth += (changes.isRemoval(index) ? 0 : 1) - (existed ? 1 : 0)
         }
         self.growth = growth
         return count + growth
@@ -76,40 +80,79 @@ public final class MapObject: PersistentObject {
     /// The changed keys of a range, in order or backwards.
     func changedKeys(_ range: SubkeyRange, reversed: Bool) -> [[UInt8]] {
         if changes.isEmpty { return [] }
-        let ordered = order ?? SubkeyOrder.sorted(changes.keys.map(\.bytes))
-        order = ordered
-        let from = ordered.partition { !$0.precedes(range.from) }
-        let to = ordered.partition { !$0.precedes(range.to) }
+        let ordered = orderedChanges()
+        let from = ordered.partition { !changes.key(Int($0)).precedes(range.from) }
+        let to = ordered.partition { !changes.key(Int($0)).precedes(range.to) }
         guard from < to else { return [] }
-        return reversed ? ordered[from..<to].reversed() : Array(ordered[from..<to])
+        let keys = ordered[from..<to].map { changes.key(Int($0)) }
+        return reversed ? keys.reversed() : keys
     }
 
-    func change(of key: [UInt8]) -> Change? { changes[HashedBytes(key)] }
+    private func orderedChanges() -> [UInt32] {
+        let ordered = order ?? changes.ordered()
+        order = ordered
+        return ordered
+    }
+
+    func change(of key: [UInt8]) -> Change? { changes.find(key).map { change(at: $0) } }
+
+    private func change(at index: Int) -> Change {
+        switch changes.change(index) {
+        case .put(let bytes): .put(bytes)
+        case .removal: .remove
+        case .kept(let number): .keep(kept[number])
+        }
+    }
 
     // MARK: Changing
 
     /// Changes an entry, without looking at what is there.
     func set(_ key: [UInt8], _ change: Change) throws {
+        switch change {
+        case .put(let value): try put(key, value)
+        case .remove:
+            try noteChange()
+            if changes.remove(key) { order = nil }
+        case .keep(let value):
+            try noteChange()
+            if changes.keep(key, as: kept.count) { order = nil }
+            kept.append(value)
+        }
+    }
+
+    /// The same with an encoded value.
+    func put(_ key: [UInt8], _ value: [UInt8]) throws {
+        try noteChange()
+        if changes.put(key, value) { order = nil }
+    }
+
+    private func noteChange() throws {
         if objectStatus != .changed, oid != nil { try willChange() }
-        if changes.updateValue(change, forKey: HashedBytes(key)) == nil { order = nil }
         growth = nil
+    }
+
+    /// Runs `body` with the buffers; what it calls may do the same.
+    func withBuffers<R>(_ body: (inout EntryBuffers) throws -> R) rethrows -> R {
+        var mine = EntryBuffers()
+        swap(&mine, &buffers)
+        defer { swap(&mine, &buffers) }
+        return try body(&mine)
     }
 
     override func collectWrites(_ builder: inout CommitBuilder) throws {
         let oid = try builder.oid(of: self)
         if storedVersion == nil { try builder.writeState(of: self) }
         if changes.isEmpty { return }
-        let ordered = order ?? SubkeyOrder.sorted(changes.keys.map(\.bytes))
-        builder.writes.reserveCapacity(builder.writes.count + ordered.count)
-        for key in ordered {
-            let value: RecordValue?
-            switch changes[HashedBytes(key)] {
-            case .put(let bytes): value = .state(bytes)
-            case .keep(let kept): value = .state(try builder.bytes { try kept.encode(to: &$0) })
-            case .remove, nil: value = nil
+        builder.writes.reserve(changes.count, bytes: changes.byteCount + changes.count)
+        for index in orderedChanges().lazy.map({ Int($0) }) {
+            guard !kept.isEmpty, case .kept(let number) = changes.change(index) else {
+                changes.append(index, of: oid, to: &builder.writes)
+                continue
             }
+            let value = try builder.bytes { try kept[number].encode(to: &$0) }
             builder.writes.append(
-                RecordWrite(key: RecordKey(oid, key), value: value, base: nil, isBlind: true))
+                RecordWrite(
+                    key: RecordKey(oid, changes.key(index)), value: .state(value), base: nil, isBlind: true))
         }
     }
 
@@ -117,45 +160,39 @@ public final class MapObject: PersistentObject {
     override func didRevert() { forget() }
 
     private func forget() {
-        changes = [:]
+        changes = EntryChanges()
+        kept = []
         order = nil
         growth = nil
     }
 
     // MARK: Savepoints
 
+    /// What a transaction has changed so far.
+    struct Pending {
+        fileprivate let changes: EntryChanges
+        fileprivate let kept: [any PersistentValue]
+    }
+
     /// What this transaction has changed so far.
-    var pending: [HashedBytes: Change] {
-        get { changes }
+    var pending: Pending {
+        get { Pending(changes: changes, kept: kept) }
         set {
             forget()
-            changes = newValue
+            (changes, kept) = (newValue.changes, newValue.kept)
         }
     }
 }
 
-/// Sorting of many subkeys.
-enum SubkeyOrder {
-    /// In the order of bytes. Most keys differ in their first bytes, which are compared as one number.
-    static func sorted(_ keys: [[UInt8]]) -> [[UInt8]] {
-        var places = keys.enumerated().map { (head: head($1), index: $0) }
-        places.sort { a, b in
-            a.head != b.head ? a.head < b.head : keys[a.index].precedes(keys[b.index])
-        }
-        return places.map { keys[$0.index] }
-    }
-
-    /// The bytes behind the first, which is mostly the same for all.
-    private static func head(_ key: [UInt8]) -> UInt128 {
-        var head: UInt128 = 0
-        for index in 0..<16 { head = head << 8 | UInt128(index < key.count ? key[index] : 0) }
-        return head
-    }
+/// Where a key and a value are encoded.
+struct EntryBuffers {
+    var key = KeyEncoder()
+    var value: [UInt8] = []
 }
 
-extension [[UInt8]] {
+extension [UInt32] {
     /// The first index whose element satisfies `predicate`, which all behind it do as well.
-    fileprivate func partition(_ predicate: ([UInt8]) -> Bool) -> Int {
+    fileprivate func partition(_ predicate: (UInt32) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {
             let middle = (low + high) / 2

@@ -77,11 +77,11 @@ public struct KeyEncoder {
         bytes += value
     }
 
-    /// Most keys are a number and nothing else: one allocation of the right size.
     private mutating func number(_ tag: UInt8, _ value: UInt64) {
-        func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: value >> (8 * index)) }
-        let part = [tag, byte(7), byte(6), byte(5), byte(4), byte(3), byte(2), byte(1), byte(0)]
-        if bytes.isEmpty { bytes = part } else { bytes += part }
+        // Most keys are a number and nothing else: one allocation of the right size.
+        bytes.reserveCapacity(bytes.count + 9)
+        bytes.append(tag)
+        bytes.append(bigEndian: value)
     }
 
     /// The subkey of a record.
@@ -89,11 +89,17 @@ public struct KeyEncoder {
     /// - Throws: ``StorageError/keyTooLong(length:limit:)``.
     static func subkey(_ key: some PersistentKey) throws -> [UInt8] {
         var encoder = KeyEncoder()
-        try key.encode(to: &encoder)
-        guard encoder.bytes.count <= RecordKey.longestSubkey else {
-            throw StorageError.keyTooLong(length: encoder.bytes.count, limit: RecordKey.longestSubkey)
-        }
+        try encoder.encodeSubkey(key)
         return encoder.bytes
+    }
+
+    /// The same in the place of what was written before.
+    mutating func encodeSubkey(_ key: some PersistentKey) throws {
+        bytes.removeAll(keepingCapacity: true)
+        try key.encode(to: &self)
+        guard bytes.count <= RecordKey.longestSubkey else {
+            throw StorageError.keyTooLong(length: bytes.count, limit: RecordKey.longestSubkey)
+        }
     }
 }
 

@@ -57,8 +57,18 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     /// - Throws: ``StorageError/keyTooLong(length:limit:)``, what ``Transaction/join(_:)`` throws.
     /// - Complexity: O(1) now, O(log n) at the commit.
     public func updateValue(_ value: Value, forKey key: Key) throws {
-        let subkey = try KeyEncoder.subkey(key)
-        try object.set(subkey, try change(to: value))
+        // A map that is not stored yet may lose its connection again, and with it the numbers of objects.
+        guard object.storedVersion != nil || object.objectStatus == .ghost, let connection = object.connection
+        else { return try object.set(try KeyEncoder.subkey(key), .keep(value)) }
+        try object.withBuffers { buffers in
+            try buffers.key.encodeSubkey(key)
+            var encoder = StateEncoder(connection: connection)
+            swap(&encoder.writer.bytes, &buffers.value)
+            defer { swap(&encoder.writer.bytes, &buffers.value) }
+            encoder.writer.bytes.removeAll(keepingCapacity: true)
+            try value.encode(to: &encoder)
+            try object.put(buffers.key.bytes, encoder.writer.bytes)
+        }
     }
 
     /// Removes the entry of `key`.
@@ -103,16 +113,6 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     public var isEmpty: Bool { get throws { try count == 0 } }
 
     // MARK: Values
-
-    private func change(to value: Value) throws -> MapObject.Change {
-        // A map that is not stored yet may lose its connection again, and with it the numbers of objects.
-        guard object.storedVersion != nil || object.objectStatus == .ghost, let connection = object.connection
-        else { return .keep(value) }
-        var encoder = StateEncoder(connection: connection)
-        encoder.writer.bytes.reserveCapacity(16)
-        try value.encode(to: &encoder)
-        return .put(encoder.writer.bytes)
-    }
 
     func value(_ change: MapObject.Change) throws -> Value {
         switch change {

@@ -101,7 +101,9 @@ extension LMDBStorage {
     private func journalEntry(
         _ stage: Stage, _ tid: TID, _ blocks: [JournalEntry.Block], _ transaction: LMDBTransaction
     ) throws -> [UInt8]? {
-        let leastSize = blocks.reduce(stage.writes.count * 8) { $0 + $1.record.count }
+        let leastSize = blocks.reduce(stage.writes.byteCount + stage.writes.count * 10) {
+            $0 + $1.record.count
+        }
         let journal = environment.journal
         guard leastSize < LMDBJournal.mostBytes, journal.isWanted(environment) else { return nil }
         let entry = JournalEntry(
@@ -158,9 +160,10 @@ extension LMDBStorage {
         let kept = contents.kept.compactMap { kept in
             ids[kept.id].flatMap { uses[$0] == nil ? nil : JournalEntry.Block(id: $0, record: kept.record) }
         }
+        writes.sort()
         let stage = Stage(
-            id: request.id, user: request.user, note: request.note, metadata: request.metadata,
-            writes: writes.sortedIfNeeded { $0.key < $1.key })
+            id: request.id, user: request.user, note: request.note, metadata: request.metadata, writes: writes
+        )
         return (stage, kept)
     }
 
@@ -206,7 +209,7 @@ extension LMDBStorage {
     ///
     /// Not called if nothing was committed since the transaction's snapshot.
     private func check(
-        _ writes: inout [RecordWrite], _ request: CommitRequest, _ transaction: LMDBTransaction,
+        _ writes: inout RecordWrites, _ request: CommitRequest, _ transaction: LMDBTransaction,
         _ resolve: ConflictResolution
     ) throws {
         let cursor = try unsafe transaction.cursor(format.records)
@@ -266,12 +269,14 @@ extension LMDBStorage {
         do {
             var records = try LMDBRecordWriter(
                 unsafe transaction.cursor(format.records), tid, keepsHistory: keepsHistory)
-            for write in stage.writes {
-                changes.insert(write.key)
-                if write.value == nil, write.key.subkey.isEmpty { removed.insert(write.key) }
-                let replaced = try records.write(write)
-                let kept = write.value?.recipe?.blocks ?? []
-                for id in replaced?.recipe?.blocks ?? [] where !kept.contains(id) {
+            try unsafe stage.writes.forEachPlace { write in
+                unsafe changes.insert(write.oid, write.subkey)
+                if unsafe write.value == nil, unsafe write.subkey.isEmpty {
+                    unsafe removed.insert(RecordKey(write.oid))
+                }
+                guard let replaced = try unsafe records.write(write) else { return }
+                let kept = unsafe write.recipe?.blocks ?? []
+                for id in replaced.blocks where !kept.contains(id) {
                     try unsafe release(id, transaction)
                 }
             }

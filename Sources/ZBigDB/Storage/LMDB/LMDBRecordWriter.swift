@@ -9,8 +9,9 @@ struct LMDBRecordWriter: ~Copyable {
     // The object whose entries are being written, and how many more it has now.
     private var oid = OID.root
     private var growth = 0
-    /// Its own state, whose stored key comes behind those of its entries.
-    private var state: RecordWrite?
+    /// What becomes of its own state, whose stored key comes behind those of its entries; nothing: it is removed.
+    private var state: [UInt8] = []
+    private var hasState = false
 
     init(_ cursor: consuming LMDBCursor, _ tid: TID, keepsHistory: Bool) throws(StorageError) {
         lastKey = unsafe try cursor.last()?.key ?? []
@@ -19,27 +20,34 @@ struct LMDBRecordWriter: ~Copyable {
         self.keepsHistory = keepsHistory
     }
 
-    /// Puts a record in the place of its older version; returns what that held, if it was a block.
-    mutating func write(_ write: RecordWrite) throws -> RecordValue? {
-        if write.key.oid != oid {
+    /// Puts a record in the place of its older version; returns the recipe of that, if it was a block.
+    mutating func write(_ write: RecordWrites.Place) throws -> BlockRecipe? {
+        if unsafe write.oid != oid {
             try finish()
-            oid = write.key.oid
+            unsafe oid = write.oid
         }
-        if write.key.subkey.isEmpty {
-            state = write
+        if unsafe write.subkey.isEmpty {
+            hasState = true
+            state.removeAll(keepingCapacity: true)
+            if let value = unsafe write.value { unsafe state.append(contentsOf: value) }
             return nil
         }
-        let (existed, replaced) = try remove(write.key)
-        if write.key.isEntry { growth += (write.value == nil ? 0 : 1) - (existed ? 1 : 0) }
-        try put(write.key, write.value, existed)
+        let (existed, replaced) = try unsafe replace(write.subkey, write.value)
+        if unsafe RecordKey.isEntry(write.subkey) {
+            unsafe growth += (write.value == nil ? 0 : 1) - (existed ? 1 : 0)
+        }
         return replaced
     }
 
     /// Completes the last object.
     mutating func finish() throws {
         try count()
-        guard let state = state.take() else { return }
-        try put(state.key, state.value, try remove(state.key).existed)
+        guard hasState else { return }
+        hasState = false
+        _ = try unsafe state.withUnsafeBytes { state in
+            let key = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+            return try unsafe replace(key, state.isEmpty ? nil : state)
+        }
     }
 
     /// Brings the number of the object's entries up to date.
@@ -52,42 +60,53 @@ struct LMDBRecordWriter: ~Copyable {
             else { return 0 }
             return unsafe EntryCount.decode(place.value) ?? 0
         }
-        _ = try remove(key)
-        try put(key, EntryCount.value(old + growth), mayAppend: false)
+        let value = EntryCount.value(old + growth).encoded()
+        _ = try unsafe key.subkey.withUnsafeBytes { key in
+            try unsafe value.withUnsafeBytes { try unsafe replace(key, $0, mayAppend: false) }
+        }
         growth = 0
     }
 
-    /// Removes the newest version, which is the only one unless history is kept.
-    private func remove(_ key: RecordKey) throws -> (existed: Bool, replaced: RecordValue?) {
-        try unsafe key.withEncoded(.largest) { bytes in
+    /// Puts a value in the place of the newest version, which is the only one unless history is kept. Nil: a removal,
+    /// which is a record of its own if history is kept.
+    private func replace(
+        _ subkey: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?, mayAppend: Bool = true
+    ) throws -> (existed: Bool, replaced: BlockRecipe?) {
+        try unsafe RecordKey.withEncoded(oid, subkey, .largest) { key in
+            let isLast = unsafe isBehindAll(UnsafeRawBufferPointer(key))
             // Nothing is there behind the last key.
-            if unsafe isBehindAll(bytes) { return (false, nil) }
-            guard let place = unsafe try cursor.seek(bytes),
-                unsafe RecordKey.version(of: place.key, like: bytes) != nil
-            else { return (false, nil) }
-            if unsafe RecordValue.isRemoval(place.value) { return (false, nil) }
-            if keepsHistory { return (true, nil) }
-            let block = unsafe key.block == nil ? nil : try? RecordValue(decoding: Array(place.value))
-            try cursor.delete()
-            return (true, block)
-        }
-    }
-
-    /// Nil: a removal, which is a record of its own if history is kept.
-    private func put(_ key: RecordKey, _ value: RecordValue?, _ existed: Bool) throws {
-        if let value {
-            try put(key, value)
-        } else if keepsHistory, existed {
-            try put(key, .removed)
-        }
-    }
-
-    private func put(_ key: RecordKey, _ value: RecordValue, mayAppend: Bool = true) throws {
-        try unsafe key.withEncoded(tid) { bytes in
-            try unsafe value.withEncoded { size, write in
-                unsafe write(try cursor.reserve(bytes, size, isLast: mayAppend && isBehindAll(bytes)))
+            let found = unsafe isLast ? (false, nil) : try removeNewest(UnsafeRawBufferPointer(key), subkey)
+            unsafe RecordKey.setVersion(tid, of: key)
+            if let value = unsafe value {
+                try unsafe put(UnsafeRawBufferPointer(key), value, isLast: mayAppend && isLast)
+            } else if keepsHistory, found.0 {
+                try unsafe RecordValue.removed.encoded().withUnsafeBytes {
+                    try unsafe put(UnsafeRawBufferPointer(key), $0, isLast: false)
+                }
             }
+            return found
         }
+    }
+
+    private func put(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, isLast: Bool)
+        throws(WriteFailure)
+    {
+        unsafe try cursor.reserve(key, value.count, isLast: isLast).copyMemory(from: value)
+    }
+
+    /// - Parameter key: with the largest version.
+    private func removeNewest(_ key: UnsafeRawBufferPointer, _ subkey: UnsafeRawBufferPointer) throws
+        -> (existed: Bool, replaced: BlockRecipe?)
+    {
+        guard let place = unsafe try cursor.seek(key),
+            unsafe RecordKey.version(of: place.key, like: key) != nil
+        else { return (false, nil) }
+        if unsafe RecordValue.isRemoval(place.value) { return (false, nil) }
+        if keepsHistory { return (true, nil) }
+        let isBlock = unsafe RecordKey.block(subkey) != nil
+        let block = unsafe isBlock ? try? RecordValue(decoding: Array(place.value)) : nil
+        try cursor.delete()
+        return (true, block?.recipe)
     }
 
     private func isBehindAll(_ key: UnsafeRawBufferPointer) -> Bool {

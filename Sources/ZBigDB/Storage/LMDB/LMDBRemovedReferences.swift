@@ -10,7 +10,7 @@ extension LMDBStorage {
     /// them, perhaps through objects in memory.
     ///
     /// - Throws: ``ConflictError``.
-    func refuseRemoved(_ writes: [RecordWrite], seen: TID?, _ transaction: LMDBTransaction) throws {
+    func refuseRemoved(_ writes: RecordWrites, seen: TID?, _ transaction: LMDBTransaction) throws {
         let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastRemoval)
         // Mostly so: nothing was.
         if last <= seen?.rawValue ?? 0 { return }

@@ -127,14 +127,6 @@ extension LMDBSnapshot {
     }
 }
 
-extension [UInt8] {
-    fileprivate func withRawBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
-    {
-        try unsafe withUnsafeBufferPointer { bytes throws(E) in try unsafe body(UnsafeRawBufferPointer(bytes))
-        }
-    }
-}
-
 /// A key to compare many stored ones with, all of which have more than 16 bytes. Mostly the first 16 tell.
 private struct KeyBound {
     private let bytes: [UInt8]

@@ -15,7 +15,8 @@ extension LMDBStorage {
             try undo.plan(tids)
             let writes = try undo.writes()
             if writes.isEmpty { return nil }
-            let stage = Stage(id: id, user: user, note: note, metadata: metadata, writes: writes)
+            let stage = Stage(
+                id: id, user: user, note: note, metadata: metadata, writes: RecordWrites(writes))
             let tid = try unsafe nextTID(transaction)
             try unsafe shareRestored(writes, transaction)
             try unsafe apply(stage, tid, transaction)

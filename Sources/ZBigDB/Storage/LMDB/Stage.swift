@@ -5,7 +5,7 @@ struct Stage: Sendable {
     let note: String
     let metadata: [String: String]
     /// Ascending by key.
-    var writes: [RecordWrite]
+    var writes: RecordWrites
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter()
@@ -13,10 +13,10 @@ struct Stage: Sendable {
         writer.string(note)
         writer.pairs(metadata)
         writer.number(UInt64(writes.count))
-        for write in writes {
-            writer.integer(write.key.oid.rawValue)
-            writer.counted(write.key.subkey)
-            writer.counted(write.value?.encoded() ?? [])
+        unsafe writes.forEachPlace { write in
+            unsafe writer.integer(write.oid.rawValue)
+            unsafe writer.counted(write.subkey)
+            unsafe writer.counted(write.value ?? UnsafeRawBufferPointer(start: nil, count: 0))
         }
         return writer.bytes
     }
@@ -29,7 +29,7 @@ extension Stage {
         user = try reader.string()
         note = try reader.string()
         metadata = try reader.pairs()
-        var writes: [RecordWrite] = []
+        var writes = RecordWrites()
         for _ in 0..<(try reader.count()) {
             let key = RecordKey(OID(rawValue: try reader.integer()), try reader.counted())
             let value = try reader.counted()
