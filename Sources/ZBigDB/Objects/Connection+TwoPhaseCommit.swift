@@ -70,18 +70,23 @@ extension Connection: DataManager {
 
     /// Says yes, or throws ``ConflictError`` or ``StorageError``.
     public func tpcVote(_ transaction: Transaction) throws {
+        commit.prepared = try vote { request in
+            try storage.vote(request, isSole: transaction.participants.count == 1) { resolve($0, $1) }
+        }
+    }
+
+    /// Calls `body` with what there is to commit; nil if there is nothing.
+    private func vote<R>(_ body: (CommitRequest) throws -> R?) throws -> R? {
         guard let request = commit.request else {
             throw StorageError.protocolViolation("tpcVote without commit")
         }
         if request.writes.isEmpty, request.readings.isEmpty, request.blockWrites.isEmpty {
             // What was stored ahead is of changes that were rolled back.
             commit.writer?.discard()
-            return
+            return nil
         }
         do {
-            commit.prepared = try storage.vote(request, isSole: transaction.participants.count == 1) {
-                resolve($0, $1)
-            }
+            return try body(request)
         } catch var conflict as ConflictError {
             conflict.className = known(conflict.oid)?.recordClassName
             throw conflict
@@ -90,13 +95,15 @@ extension Connection: DataManager {
 
     /// Makes the transaction durable and visible, then marks memory clean.
     public func tpcFinish(_ transaction: Transaction) throws {
-        if let prepared = commit.prepared {
-            try prepared.finish()
-            commit.committedTID = prepared.tid
-            if let tid = prepared.tid {
-                transaction.tid = max(transaction.tid ?? .zero, tid)
-                database.watch.didCommit()
-            }
+        try commit.prepared?.finish()
+        didFinish(transaction, commit.prepared?.tid)
+    }
+
+    private func didFinish(_ transaction: Transaction, _ tid: TID?) {
+        commit.committedTID = tid
+        if let tid {
+            transaction.tid = max(transaction.tid ?? .zero, tid)
+            database.watch.didCommit()
         }
         for file in openFiles.values { file.markStored() }
         for object in changed {
@@ -152,5 +159,12 @@ extension Connection: DataManager {
         added = []
         readings = [:]
         deferredFailure = nil
+    }
+}
+
+extension Connection: SoleParticipant {
+    func tpcVoteAndFinish(_ transaction: Transaction) throws {
+        let tid = try vote { request in try storage.commit(request) { resolve($0, $1) } }
+        didFinish(transaction, tid)
     }
 }

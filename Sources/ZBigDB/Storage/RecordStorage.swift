@@ -37,6 +37,13 @@ protocol RecordStorage: AnyObject, Sendable {
     func vote(_ request: CommitRequest, isSole: Bool, resolve: ConflictResolution) throws
         -> any PreparedCommit
 
+    /// Vote and finish in one, of a transaction without other participants. Transactions that come at
+    /// the same time may share the work.
+    ///
+    /// - Returns: its tid; nil if there was nothing to write.
+    /// - Throws: ``ConflictError``, ``StorageError``.
+    func commit(_ request: CommitRequest, resolve: ConflictResolution) throws -> TID?
+
     /// What became of a transaction that had other participants.
     func outcome(of id: TransactionID) throws(StorageError) -> TransactionOutcome
     /// Transactions that said yes and whose process died before the decision.

@@ -132,6 +132,9 @@ public final class Transaction {
         do {
             for participant in ordered { try participant.tpcBegin(self) }
             for participant in ordered { try participant.commit(self) }
+            if ordered.count == 1, let sole = ordered[0] as? any SoleParticipant {
+                return try sole.tpcVoteAndFinish(self)
+            }
             for participant in ordered {
                 try participant.tpcVote(self)
                 voted.insert(ObjectIdentifier(participant))

@@ -110,6 +110,12 @@ final class JournalFile: Sendable {
         return headers.max { $0.sequence < $1.sequence }
     }
 
+    /// Whether a header with a greater number may have been written; a look that costs next to nothing.
+    func mayHaveHeader(after sequence: UInt64) throws(StorageError) -> Bool {
+        let start = try read(JournalHeader.beginning, at: Int((sequence + 1) % 2) * Self.page)
+        return JournalHeader.sequence(in: start).map { $0 > sequence } ?? true
+    }
+
     /// Writes a header over the older of the two. Durable when it returns.
     func write(_ header: JournalHeader) throws(StorageError) {
         let bytes = header.encoded()

@@ -30,6 +30,23 @@ struct JournalHeader: Equatable, Sendable {
         return writer.bytes
     }
 
+    /// So many bytes have the sequence number.
+    static let beginning = 64
+
+    /// The sequence number a header begins with, unchecked; nil if there is none.
+    static func sequence(in beginning: [UInt8]) -> UInt64? {
+        var reader = ByteReader(beginning)
+        do throws(ByteReader.Malformed) {
+            _ = try reader.integer(UInt32.self)
+            _ = try reader.number()
+            guard try reader.raw(signature.count) == signature else { return nil }
+            _ = try reader.integer(UInt32.self)
+            return try reader.integer(UInt64.self)
+        } catch {
+            return nil
+        }
+    }
+
     init(sequence: UInt64, checkpoint: Checkpoint?) {
         self.sequence = sequence
         self.checkpoint = checkpoint

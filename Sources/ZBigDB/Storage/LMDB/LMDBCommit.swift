@@ -20,14 +20,7 @@ extension LMDBStorage {
     func vote(_ request: CommitRequest, isSole: Bool, resolve: ConflictResolution) throws
         -> any PreparedCommit
     {
-        guard let writer = request.blocks as? LMDBBlockWriter else {
-            throw StorageError.protocolViolation("blocks of another storage engine")
-        }
-        if isReadOnly { throw StorageError.readOnly(path: path) }
-        let contents = try writer.finish()
-        let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
-        try environment.makeRoom(keptBytes + 512 * (request.writes.count + request.blockWrites.count))
-
+        let (writer, contents) = try contents(of: request)
         try commitLock.acquire(for: request.id)
         CommitProbe.reach(.voting)
         do {
@@ -53,40 +46,48 @@ extension LMDBStorage {
         }
     }
 
+    /// What is stored for a request, and room for the rest of it.
+    func contents(of request: CommitRequest) throws -> (LMDBBlockWriter, LMDBBlockWriter.Contents) {
+        guard let writer = request.blocks as? LMDBBlockWriter else {
+            throw StorageError.protocolViolation("blocks of another storage engine")
+        }
+        if isReadOnly { throw StorageError.readOnly(path: path) }
+        let contents = try writer.finish()
+        let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
+        try environment.makeRoom(
+            keptBytes + request.writes.byteCount + 512 * (request.writes.count + request.blockWrites.count))
+        return (writer, contents)
+    }
+
     private func prepare(
         _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ write: LMDBWrite, isSole: Bool,
         _ resolve: ConflictResolution
     ) throws -> any PreparedCommit {
         let transaction = unsafe write.transaction
-        let tid = try unsafe nextTID(transaction)
-        try unsafe refuseInDoubt(request, transaction)
-        var (stage, blocks) = try unsafe makeStage(request, contents, transaction)
-        let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
-        if request.snapshot?.tid.rawValue != last {
-            try unsafe check(&stage.writes, request, transaction, resolve)
-            try unsafe refuseRemoved(stage.writes, seen: request.snapshot?.tid, transaction)
-        }
-        if stage.writes.isEmpty {
+        let checked = try unsafe check(request, contents, transaction, resolve)
+        if checked.stage.writes.isEmpty {
             // Nothing but readings: they hold until the end, and nothing is written (H4).
             write.abort()
             return CheckedCommit(storage: self)
         }
         if isSole {
             // The yes of the only participant: everything written, nothing committed.
-            try unsafe apply(stage, tid, transaction)
-            let dropped = unsafe try forgetPending(contents.written, transaction)
+            try unsafe apply(checked.stage, checked.tid, transaction)
+            try unsafe forgetPending(contents.written, transaction)
+            let dropped = try unsafe dropSomeGarbage(transaction)
             CommitProbe.reach(.recordsWritten)
-            let entry =
-                contents.written.isEmpty ? try unsafe journalEntry(stage, tid, blocks, transaction) : nil
-            return OpenCommit(storage: self, tid: tid, write: write, entry: entry, dropped: dropped)
+            let entries = try unsafe journalEntries([checked], transaction)
+            return OpenCommit(
+                storage: self, tid: checked.tid, write: write, entries: entries, dropped: dropped)
         }
         // The yes among several: durable before it is said.
-        try unsafe transaction.put(format.prepared, request.id.bytes, stage.encoded())
-        let dropped = unsafe try forgetPending(contents.written, transaction)
+        try unsafe transaction.put(format.prepared, request.id.bytes, checked.stage.encoded())
+        try unsafe forgetPending(contents.written, transaction)
+        let dropped = try unsafe dropSomeGarbage(transaction)
         CommitProbe.reach(.recordsWritten)
         try write.commit()
         forgetGarbage(dropped)
-        return DurableCommit(storage: self, tid: tid, id: request.id)
+        return DurableCommit(storage: self, tid: checked.tid, id: request.id)
     }
 
     // MARK: Steps
@@ -97,20 +98,22 @@ extension LMDBStorage {
         return TID(rawValue: max(now, last + 1))
     }
 
-    /// The journal's entry for a commit; nil if there is no journal, or the commit is not for it.
-    private func journalEntry(
-        _ stage: Stage, _ tid: TID, _ blocks: [JournalEntry.Block], _ transaction: LMDBTransaction
-    ) throws -> [UInt8]? {
-        let leastSize = blocks.reduce(stage.writes.byteCount + stage.writes.count * 10) {
-            $0 + $1.record.count
-        }
+    /// The journal's entries for the commits of one LMDB transaction; nil if there is no journal, or they are
+    /// not for it.
+    func journalEntries(_ commits: [CheckedChanges], _ transaction: LMDBTransaction) throws -> [[UInt8]]? {
+        let leastSize = commits.reduce(0) { $0 + $1.leastSize }
         let journal = environment.journal
-        guard leastSize < LMDBJournal.mostBytes, journal.isWanted(environment) else { return nil }
-        let entry = JournalEntry(
-            tid: tid, nextOID: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.nextOID),
-            id: stage.id, stage: stage.encoded(), blocks: blocks
-        ).encoded()
-        return journal.takes(entry.count) ? entry : nil
+        guard !commits.contains(where: \.isBulk), leastSize < LMDBJournal.mostBytes,
+            journal.isWanted(environment)
+        else { return nil }
+        let nextOID = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.nextOID)
+        let entries = commits.map { commit in
+            JournalEntry(
+                tid: commit.tid, nextOID: nextOID, id: commit.stage.id, stage: commit.stage.encoded(),
+                blocks: commit.blocks
+            ).encoded()
+        }
+        return journal.takes(entries) ? entries : nil
     }
 
     /// Puts kept block records into the block space; returns what became of preliminary ids.
@@ -127,6 +130,26 @@ extension LMDBStorage {
             ids[kept.id] = id
         }
         return ids
+    }
+
+    /// What a transaction is going to commit, checked against everything that is committed before it.
+    ///
+    /// - Throws: ``ConflictError``, ``StorageError``. A conflict of a transaction that stores no
+    ///   blocks is found before anything is written.
+    func check(
+        _ request: CommitRequest, _ contents: LMDBBlockWriter.Contents, _ transaction: LMDBTransaction,
+        _ resolve: ConflictResolution
+    ) throws -> CheckedChanges {
+        let tid = try unsafe nextTID(transaction)
+        try unsafe refuseInDoubt(request, transaction)
+        var (stage, blocks) = try unsafe makeStage(request, contents, transaction)
+        let last = try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID)
+        if request.snapshot?.tid.rawValue != last {
+            try unsafe check(&stage.writes, request, transaction, resolve)
+            try unsafe refuseRemoved(stage.writes, seen: request.snapshot?.tid, transaction)
+        }
+        return CheckedChanges(
+            tid: tid, stage: stage, blocks: blocks, isBulk: !contents.written.isEmpty)
     }
 
     /// What the transaction writes, once its blocks are brought together with what is there now.
@@ -310,11 +333,14 @@ extension LMDBStorage {
         }
     }
 
-    /// Takes the transaction's blocks off `pending`, and uses the occasion to
-    /// drop abandoned ones. Returns those.
-    func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws -> [BlockID] {
+    /// Takes the transaction's blocks off `pending`.
+    func forgetPending(_ written: [BlockID], _ transaction: LMDBTransaction) throws {
         guard let owner else { throw StorageError.readOnly(path: path) }
         for id in written { try unsafe transaction.delete(format.pending, owner.key(id)) }
+    }
+
+    /// Uses the occasion to drop abandoned blocks. Returns those.
+    func dropSomeGarbage(_ transaction: LMDBTransaction) throws -> [BlockID] {
         let abandoned = garbage.withLock { Array($0.prefix(mostDroppedAtOnce)) }
         try unsafe dropGarbage(transaction, abandoned)
         return abandoned

@@ -34,8 +34,8 @@ final class LMDBJournal: Sendable {
     private static let pause: UInt64 = 500_000_000
     /// A journal without commits for so long ends.
     private static let idleAfter: UInt64 = 2_000_000_000
-    /// A checkpoint comes after so many entries, or bytes: until then no page is used again.
-    private static let mostEntries = 64
+    /// A checkpoint comes after so many LMDB commits, or bytes of entries: until then no page is used again.
+    private static let mostCommits = 64
     static let mostBytes = 1 << 20
 
     private struct State {
@@ -89,6 +89,7 @@ final class LMDBJournal: Sendable {
         let (isActive, sequence, file) = locked { ($0.isActive, $0.sequence, $0.file) }
         guard isActive, let file else { return false }
         do throws(StorageError) {
+            if try !file.mayHaveHeader(after: sequence) { return true }
             if try file.header()?.sequence == sequence { return true }
             // Another process has opened the file and flushed it.
         } catch {
@@ -123,21 +124,24 @@ final class LMDBJournal: Sendable {
         }
     }
 
-    /// Whether there is room for an entry of this size before the next checkpoint.
-    func takes(_ size: Int) -> Bool {
-        locked { state in
-            state.count < Self.mostEntries
-                && state.end + JournalFile.framedSize(size) <= JournalFile.firstEntry + Self.mostBytes
+    /// Whether there is room for these entries before the next checkpoint.
+    func takes(_ entries: [[UInt8]]) -> Bool {
+        let size = entries.reduce(0) { $0 + JournalFile.framedSize($1.count) }
+        return locked { state in
+            state.count < Self.mostCommits
+                && state.end + size <= JournalFile.firstEntry + Self.mostBytes
         }
     }
 
-    /// Adds the entry of a commit that has just happened. With the commit lock held. Nil if a
+    /// Adds the entries of an LMDB commit that has just happened. With the commit lock held. Nil if a
     /// checkpoint has made the commit durable already.
-    func append(_ bytes: [UInt8]) -> Ticket? {
+    func append(_ entries: [[UInt8]]) -> Ticket? {
         locked { state in
             guard state.isActive else { return nil }
-            state.pending += JournalFile.framed(bytes, sequence: state.sequence, at: state.end)
-            state.end += JournalFile.framedSize(bytes.count)
+            for bytes in entries {
+                state.pending += JournalFile.framed(bytes, sequence: state.sequence, at: state.end)
+                state.end += JournalFile.framedSize(bytes.count)
+            }
             state.count += 1
             return Ticket(sequence: state.sequence, end: state.end)
         }

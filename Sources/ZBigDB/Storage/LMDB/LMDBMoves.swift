@@ -30,7 +30,8 @@ extension LMDBStorage {
         do {
             let transaction = unsafe write.transaction
             let moved = try unsafe apply(moves, contents, transaction)
-            let dropped = unsafe try forgetPending(contents.written, transaction)
+            try unsafe forgetPending(contents.written, transaction)
+            let dropped = try unsafe dropSomeGarbage(transaction)
             if !moved.isEmpty {
                 let tid = try unsafe nextTID(transaction)
                 let record = TransactionRecord(

@@ -32,15 +32,15 @@ final class OpenCommit: PreparedCommit {
     private let storage: LMDBStorage
     private var write: LMDBWrite?
     /// What the journal takes; nil: the commit is flushed.
-    private let entry: [UInt8]?
+    private let entries: [[UInt8]]?
     private let dropped: [BlockID]
     private let thread = pthread_self()
 
-    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, entry: [UInt8]?, dropped: [BlockID]) {
+    init(storage: LMDBStorage, tid: TID, write: LMDBWrite, entries: [[UInt8]]?, dropped: [BlockID]) {
         self.storage = storage
         self.tid = tid
         self.write = write
-        self.entry = entry
+        self.entries = entries
         self.dropped = dropped
     }
 
@@ -64,11 +64,11 @@ final class OpenCommit: PreparedCommit {
         defer { storage.commitLock.release() }
         CommitProbe.reach(.finishing)
         do throws(WriteFailure) {
-            try write.commit(entry == nil ? .flushed : .journaled)
+            try write.commit(entries == nil ? .flushed : .journaled)
         } catch {
             throw storage.environment.final(error)
         }
-        let ticket = entry.flatMap { storage.environment.journal.append($0) }
+        let ticket = entries.flatMap { storage.environment.journal.append($0) }
         CommitProbe.reach(.finished)
         storage.forgetGarbage(dropped)
         return ticket

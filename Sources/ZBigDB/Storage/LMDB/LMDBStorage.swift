@@ -11,6 +11,7 @@ final class LMDBStorage: RecordStorage {
     let environment: LMDBEnvironment
     let format: FileFormat
     let commitLock: CommitLock
+    let commitQueue = CommitQueue()
     let owner: OwnerSlot?
     /// Bytes in a block of arrays made without another wish.
     let blockSize: Int

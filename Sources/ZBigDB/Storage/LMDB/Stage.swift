@@ -22,6 +22,21 @@ struct Stage: Sendable {
     }
 }
 
+/// A transaction that was checked, under the tid it gets.
+struct CheckedChanges: Sendable {
+    let tid: TID
+    let stage: Stage
+    /// Block records that were written within the commit.
+    let blocks: [JournalEntry.Block]
+    /// Whether it names block records that were written ahead.
+    let isBulk: Bool
+
+    /// What an entry of the journal would take at least, in bytes.
+    var leastSize: Int {
+        blocks.reduce(stage.writes.byteCount + stage.writes.count * 10) { $0 + $1.record.count }
+    }
+}
+
 extension Stage {
     init(_ id: TransactionID, decoding bytes: [UInt8]) throws(ByteReader.Malformed) {
         var reader = ByteReader(bytes)
