@@ -64,7 +64,7 @@ extension Connection {
         object.oid = oid
         object.connection = self
         object.objectStatus = .changed
-        instances.insert(object, oid)
+        instances.add(object, oid)
         added.append(object)
         changed.append(object)
         return oid

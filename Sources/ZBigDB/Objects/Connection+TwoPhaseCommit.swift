@@ -159,6 +159,7 @@ extension Connection: DataManager {
         added = []
         readings = [:]
         deferredFailure = nil
+        _ = instances.endTransaction()
     }
 }
 

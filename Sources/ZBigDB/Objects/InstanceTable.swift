@@ -9,6 +9,13 @@ struct InstanceTable {
 
     private struct Slot {
         weak var object: PersistentObject?
+        /// A new object, until the transaction ends that added it. References to it are counted faster as long as
+        /// there is no weak one, and of those that nobody else holds there never is any.
+        var added: PersistentObject?
+
+        /// Not inlined: the compiler would copy the weak reference to look at it.
+        @inline(never)
+        func load() -> PersistentObject? { added ?? object }
     }
 
     private struct Recent {
@@ -22,16 +29,18 @@ struct InstanceTable {
     private var places: [OID: Int] = [:]
     private var slots: [Slot] = []
     private var free: [Int] = []
+    /// Where objects were added that the transaction holds.
+    private var addedPlaces: [Int] = []
     private var sweepAt = 1024
     /// A ring: the oldest is at `oldest`.
     private var recent: [Recent] = []
     private var oldest = 0
     private var recentBytes = 0
 
-    subscript(oid: OID) -> PersistentObject? { places[oid].flatMap { slots[$0].object } }
+    subscript(oid: OID) -> PersistentObject? { places[oid].flatMap { slots[$0].load() } }
 
     /// How many objects are known and alive.
-    var count: Int { slots.indices.count { slots[$0].object != nil } }
+    var count: Int { slots.indices.count { slots[$0].load() != nil } }
     /// The numbers of the objects in memory.
     var oids: [OID] { Array(places.keys) }
 
@@ -40,9 +49,37 @@ struct InstanceTable {
         slots[place].object = object
         guard places.count > sweepAt else { return }
         // Each sweep is paid for by as many insertions as it looks at.
-        let dead = places.filter { slots[$0.value].object == nil }
+        let dead = places.filter { slots[$0.value].load() == nil }
         for oid in dead.keys { remove(oid) }
         sweepAt = max(1024, 2 * places.count)
+    }
+
+    /// Keeps a new object alive until ``endTransaction()``.
+    mutating func add(_ object: PersistentObject, _ oid: OID) {
+        let place = places[oid] ?? newPlace(oid)
+        slots[place].added = object
+        addedPlaces.append(place)
+    }
+
+    /// Lets go of the added objects. Returns those that nobody else holds, which are not known any more; they
+    /// must go when nothing of this table is in use.
+    mutating func endTransaction() -> [PersistentObject] {
+        let ended = addedPlaces
+        addedPlaces = []
+        var unheld: [PersistentObject] = []
+        for place in ended {
+            let isUnheld = isKnownUniquelyReferenced(&slots[place].added)
+            // It may have been removed since.
+            guard let object = slots[place].added.take() else { continue }
+            if isUnheld, let oid = object.oid {
+                places[oid] = nil
+                free.append(place)
+                unheld.append(object)
+            } else {
+                slots[place].object = object
+            }
+        }
+        return unheld
     }
 
     private mutating func newPlace(_ oid: OID) -> Int {
@@ -54,12 +91,12 @@ struct InstanceTable {
 
     mutating func remove(_ oid: OID) {
         guard let place = places.removeValue(forKey: oid) else { return }
-        slots[place].object = nil
+        slots[place] = Slot()
         free.append(place)
     }
 
     func forEach(_ body: (PersistentObject) -> Void) {
-        for place in slots.indices { if let object = slots[place].object { body(object) } }
+        for place in slots.indices { if let object = slots[place].load() { body(object) } }
     }
 
     /// Keeps an object that was just loaded, in place of the ones that were loaded longest ago.

@@ -66,7 +66,7 @@ struct UndoModelTests {
         var tags: [Int] = []
         for step in 0..<150 {
             if step > 10, random.chance(6) {
-                packed = max(packed, Int.random(in: (tids.count - 10)..<tids.count, using: &random))
+                packed = max(packed, Int.random(in: max(0, tids.count - 10)..<tids.count, using: &random))
                 #expect(try database.pack(before: .transaction(tids[packed])).start == tids[packed])
             }
             if step > 10, random.chance(6) {

@@ -30,35 +30,40 @@ public final class MapObject: PersistentObject {
     override init(ghost oid: OID) { super.init(ghost: oid) }
     override class func ghost(_ oid: OID) -> PersistentObject { MapObject(ghost: oid) }
 
-    /// The snapshot to look at; nil if nothing of this map is stored.
-    private var stored: (any StorageSnapshot, OID)? {
+    /// The connection to look at and the number; nil if nothing of this map is stored.
+    private var stored: (Connection, OID)? {
         get throws {
             guard let oid else { return nil }
             guard let connection else { throw DatabaseError.connectionClosed(what: objectLabel) }
-            return (try connection.snapshot, oid)
+            return (connection, oid)
         }
     }
 
     // MARK: Reading
 
-    /// The value of an entry; nil if there is none.
-    func value(_ key: [UInt8]) throws -> Change? {
-        if let index = changes.find(key) { return changes.isRemoval(index) ? nil : change(at: index) }
-        guard let (snapshot, oid) = try stored, let record = try snapshot.record(RecordKey(oid, key)) else {
-            return nil
-        }
+    /// The stored value of an entry, without this transaction's changes, and what can decode it; nil if there is none.
+    func storedValue(_ key: [UInt8]) throws -> (Connection, state: [UInt8])? {
+        guard let (connection, oid) = try stored,
+            let record = try connection.snapshot.record(RecordKey(oid, key))
+        else { return nil }
         guard case .state(let value) = record.value else {
             throw DatabaseError.unreadable(
-                path: connection?.path ?? "", oid: oid, reason: "\(record.key.part) is no value")
+                path: connection.path, oid: oid, reason: "\(record.key.part) is no value")
         }
-        return .put(value)
+        return (connection, value)
+    }
+
+    func contains(_ key: [UInt8]) throws -> Bool {
+        if let index = changes.find(key) { return !changes.isRemoval(index) }
+        return try storedValue(key) != nil
     }
 
     /// The number of entries.
     func count() throws -> Int {
-        guard let (snapshot, oid) = try stored else {
+        guard let (connection, oid) = try stored else {
             return (0..<changes.count).count { !changes.isRemoval($0) }
         }
+        let snapshot = try connection.snapshot
         let count = try snapshot.entryCount(of: oid)
         if changes.isEmpty { return count }
         if let growth { return count + growth }
@@ -73,8 +78,8 @@ public final class MapObject: PersistentObject {
 
     /// Stored entries of a range, without this transaction's changes.
     func storedEntries(_ range: SubkeyRange, reversed: Bool, limit: Int) throws -> EntryBatch {
-        guard let (snapshot, oid) = try stored else { return EntryBatch() }
-        return try snapshot.entries(of: oid, in: range, reversed: reversed, limit: limit)
+        guard let (connection, oid) = try stored else { return EntryBatch() }
+        return try connection.snapshot.entries(of: oid, in: range, reversed: reversed, limit: limit)
     }
 
     /// The changed keys of a range, in order or backwards.

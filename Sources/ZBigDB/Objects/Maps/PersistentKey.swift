@@ -78,10 +78,14 @@ public struct KeyEncoder {
     }
 
     private mutating func number(_ tag: UInt8, _ value: UInt64) {
+        func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: value >> (8 * index)) }
         // Most keys are a number and nothing else: one allocation of the right size.
-        bytes.reserveCapacity(bytes.count + 9)
-        bytes.append(tag)
-        bytes.append(bigEndian: value)
+        if bytes.capacity == 0 {
+            bytes = [tag, byte(7), byte(6), byte(5), byte(4), byte(3), byte(2), byte(1), byte(0)]
+        } else {
+            bytes.append(tag)
+            bytes.append(bigEndian: value)
+        }
     }
 
     /// The subkey of a record.

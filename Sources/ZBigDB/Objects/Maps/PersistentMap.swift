@@ -43,14 +43,17 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     /// - Complexity: O(log n).
     public subscript(key: Key) -> Value? {
         get throws {
-            try object.value(try KeyEncoder.subkey(key)).map { try value($0) }
+            let subkey = try KeyEncoder.subkey(key)
+            if let change = object.change(of: subkey) { return change.isRemoval ? nil : try value(change) }
+            guard let (connection, state) = try object.storedValue(subkey) else { return nil }
+            return try decode(state, connection)
         }
     }
 
     /// Whether there is an entry for `key`.
     ///
     /// - Complexity: O(log n).
-    public func contains(_ key: Key) throws -> Bool { try object.value(try KeyEncoder.subkey(key)) != nil }
+    public func contains(_ key: Key) throws -> Bool { try object.contains(try KeyEncoder.subkey(key)) }
 
     /// Puts `value` in, in the place of what is there, which is not looked at.
     ///
@@ -78,7 +81,7 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     @discardableResult
     public func removeValue(forKey key: Key) throws -> Bool {
         let subkey = try KeyEncoder.subkey(key)
-        guard try object.value(subkey) != nil else { return false }
+        guard try object.contains(subkey) else { return false }
         try object.set(subkey, .remove)
         return true
     }
@@ -116,7 +119,7 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
 
     func value(_ change: MapObject.Change) throws -> Value {
         switch change {
-        case .put(let bytes): return try decode(bytes)
+        case .put(let bytes): return try decode(bytes, try openConnection)
         case .keep(let value as Value): return value
         case .keep, .remove:
             throw DatabaseError.wrongClass(
@@ -124,9 +127,8 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
         }
     }
 
-    private func decode(_ bytes: [UInt8]) throws -> Value {
-        let connection = try openConnection
-        return try connection.decode(bytes, of: object.oid ?? .root) { try Value.decode(from: &$0) }
+    private func decode(_ bytes: [UInt8], _ connection: Connection) throws -> Value {
+        try connection.decode(bytes, of: object.oid ?? .root) { try Value.decode(from: &$0) }
     }
 
     private var openConnection: Connection {
