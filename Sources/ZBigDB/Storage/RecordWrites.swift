@@ -145,6 +145,9 @@ extension RecordWrites: RandomAccessCollection, MutableCollection, ExpressibleBy
         return RecordKey(item.oid, Array(bytes[item.start..<item.middle]))
     }
 
+    func base(_ index: Int) -> TID? { items[index].base }
+    func isBlind(_ index: Int) -> Bool { items[index].isBlind }
+
     private func value(_ item: Item) -> RecordValue? {
         if item.valueCount == 0 { return nil }
         if item.recipe >= 0 { return .block(recipes[Int(item.recipe)]) }

@@ -239,10 +239,12 @@ extension LMDBStorage {
         func conflict(_ key: RecordKey, _ base: TID?, _ current: TID?) -> ConflictError {
             ConflictError(oid: key.oid, className: nil, part: key.part, base: base, current: current)
         }
-        for (index, write) in writes.enumerated() {
-            let current = unsafe try newest(write.key, cursor)
-            let base = write.isBlind ? try request.snapshot?.record(write.key)?.tid : write.base
+        for index in writes.indices {
+            let key = writes.key(index)
+            let current = unsafe try newest(key, cursor)
+            let base = writes.isBlind(index) ? try request.snapshot?.record(key)?.tid : writes.base(index)
             if unsafe current?.tid == base { continue }
+            let write = writes[index]
             guard let current = unsafe current,
                 let value = unsafe try? RecordValue(decoding: Array(current.value)),
                 let resolved = unsafe resolve(
