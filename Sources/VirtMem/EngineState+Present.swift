@@ -59,7 +59,6 @@ extension EngineState {
     private mutating func begin(_ handle: HandleState, _ wanted: Range<Int>, _ access: Access, pin: Bool)
         -> LoadTicket
     {
-        let serial = makeSerial()
         let first = wanted.lowerBound
         var end = first
         while end < wanted.upperBound, handle.blocks[end] == nil { end += 1 }
@@ -71,14 +70,24 @@ extension EngineState {
             let group: Range<Int>
             (group, isSequential) = handle.pattern.blocks(with: first, most: max(1, areaLimit / 8))
             // Where mapping evicts others, only what is certain to be read is worth it.
-            if isSequential || usedMappings < areaLimit / 2 {
+            if isSequential || hasRoomAhead {
                 let limit = min(group.upperBound, handle.capacity)
                 while start > group.lowerBound, handle.blocks[start - 1] == nil { start -= 1 }
                 while end < limit, handle.blocks[end] == nil { end += 1 }
             }
             handle.noteRead(start..<end)
         }
-        for number in start..<end {
+        return claim(
+            handle, start..<end, demanded: demanded, access, pin: pin, isSequential: isSequential)
+    }
+
+    /// Turns absent blocks into loading ones.
+    private mutating func claim(
+        _ handle: HandleState, _ blocks: Range<Int>, demanded: Range<Int>, _ access: Access, pin: Bool,
+        isSequential: Bool
+    ) -> LoadTicket {
+        let serial = makeSerial()
+        for number in blocks {
             let block = Block(number: number, handle: handle.id, serial: serial)
             block.pins = handle.pinsOfAbsent.removeValue(forKey: number) ?? 0
             handle.blocks[number] = block
@@ -86,9 +95,23 @@ extension EngineState {
         }
         handle.activeLoads += 1
         return LoadTicket(
-            handle: handle.id, file: handle.file, serial: serial, blocks: start..<end, demanded: demanded,
+            handle: handle.id, file: handle.file, serial: serial, blocks: blocks, demanded: demanded,
             access: access, pin: pin, isSequential: isSequential,
             base: unsafe UInt(bitPattern: handle.base))
+    }
+
+    /// Whether blocks that nobody asked for may be mapped: later on each would put out another.
+    private var hasRoomAhead: Bool { usedMappings < areaLimit / 2 }
+
+    /// Begins to load the first absent blocks of `run`, which nobody has touched yet, at most so
+    /// many. Nil if there are none, or no room.
+    mutating func beginAhead(_ handle: HandleState, _ run: Range<Int>, most: Int) -> LoadTicket? {
+        let most = min(most, areaLimit / 2 - usedMappings)
+        guard most > 0, let first = run.first(where: { handle.blocks[$0] == nil }) else { return nil }
+        var end = first + 1
+        while end < run.upperBound, end - first < most, handle.blocks[end] == nil { end += 1 }
+        return claim(
+            handle, first..<end, demanded: first..<first, .read, pin: false, isSequential: false)
     }
 
     /// Begins to load what a sequence of read faults will reach next, before it does. Nil if
@@ -107,11 +130,13 @@ extension EngineState {
     /// for, drops it for those that were invalidated meanwhile.
     ///
     /// Returns the first block that must be looked at again: those before it
-    /// are usable, and pinned if the ticket says so.
-    mutating func complete(_ ticket: LoadTicket, _ contents: [LoadedContent]) throws(VirtMemError) -> Int {
+    /// are usable, and pinned if the ticket says so; and how many calls mapped the blocks.
+    mutating func complete(_ ticket: LoadTicket, _ contents: [LoadedContent]) throws(VirtMemError)
+        -> (next: Int, mappings: Int)
+    {
         guard let handle = handles[ticket.handle] else {
             for case .frame(let frame) in contents { drop(frame) }
-            return ticket.demanded.lowerBound
+            return (ticket.demanded.lowerBound, 0)
         }
         handle.activeLoads -= 1
         let isWrite = ticket.access == .write && !handle.isWritingOut
@@ -122,7 +147,9 @@ extension EngineState {
                 drop(frame)
             }
         }
-        let placed = try show(handle, ticket, contents, isWrite ? Mapping.readWrite : Mapping.readOnly)
+        let (placed, mappings) = try show(
+            handle, ticket, contents, isWrite ? Mapping.readWrite : Mapping.readOnly)
+        if !ticket.pin, !isWrite { handle.pattern.note(blocks: placed.count, mappings: mappings) }
         var usable = ticket.demanded.lowerBound
         for (block, ownAreas) in placed {
             block.areas = ownAreas
@@ -147,14 +174,15 @@ extension EngineState {
                 if let block = handle.blocks[number] { addPin(block) }
             }
         }
-        return usable
+        return (usable, mappings)
     }
 
     /// Maps the blocks of a ticket that are still waited for; without room for all of
-    /// them, those that somebody asked for. Returns which, and the mappings of each.
+    /// them, those that somebody asked for. Returns which, the mappings of each, and how many
+    /// there are as long as they are joined.
     private mutating func show(
         _ handle: HandleState, _ ticket: LoadTicket, _ contents: [LoadedContent], _ protection: Int32
-    ) throws(VirtMemError) -> [(block: Block, areas: Int)] {
+    ) throws(VirtMemError) -> (placed: [(block: Block, areas: Int)], mappings: Int) {
         var hasOthers = ticket.demanded != ticket.blocks
         while true {
             let (writer, placed, needed) = collect(handle, ticket, contents)
@@ -162,7 +190,7 @@ extension EngineState {
                 do throws(VirtMemError) {
                     try makeRoom(forAreas: needed)
                     try place(writer, protection, "blocks \(ticket.blocks) of \(handle.name)")
-                    return placed
+                    return (placed, writer.areas)
                 } catch {
                     makeInaccessible(handle, placed.map(\.block.number))
                     if !hasOthers {

@@ -38,6 +38,17 @@ extension FileHandle {
             UnsafeMutableRawBufferPointer(start: baseAddress + bytes.lowerBound, count: bytes.count))
     }
 
+    /// Maps blocks that are about to be read or written through ``baseAddress``, as far as few calls do for
+    /// many of them. Those of large extents take a call for each, and no fault later on.
+    ///
+    /// Never fails, never waits for a load, and reads nothing.
+    ///
+    /// - Complexity: O(blocks), of which it takes some hundred.
+    public func mapAhead(_ blocks: Range<Int>) {
+        if isForkedChild() { return }
+        engine.mapAhead(id, blocks.clamped(to: 0..<(reservedBytes / blockSize)))
+    }
+
     /// Loads and pins the blocks that hold `bytes`; returns them.
     private func makePresent(_ bytes: Range<Int>, _ access: Access) throws(VirtMemError) -> Range<Int> {
         try engine.refuseInChild(name)
@@ -79,7 +90,7 @@ extension FileHandle {
                 case .makeRoom(let request): try engine.makeRoom(request)
                 case .load(var ticket):
                     if access == .write { ticket.filled = filled }
-                    next = try engine.load(ticket)
+                    next = try engine.load(ticket).next
                     claim = next < ticket.demanded.upperBound ? 1 : min(2 * claim, Self.mostClaimed)
                 }
             }

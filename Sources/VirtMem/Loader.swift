@@ -4,9 +4,10 @@ internal import Synchronization
 /// without V, and may take as long as the backend needs.
 extension Engine {
     /// Loads the blocks of `ticket` and maps them. Returns the first block that
-    /// must be looked at again, because it was invalidated meanwhile or not demanded.
+    /// must be looked at again, because it was invalidated meanwhile or not demanded, and how many
+    /// calls mapped them.
     @discardableResult
-    func load(_ ticket: LoadTicket) throws(VirtMemError) -> Int {
+    func load(_ ticket: LoadTicket) throws(VirtMemError) -> (next: Int, mappings: Int) {
         var ticket = ticket
         let contents: [LoadedContent]
         var filled = 0
@@ -18,11 +19,53 @@ extension Engine {
             locked { $0.fail(ticket) }
             throw error
         }
-        let next = try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
+        let loaded = try locked { state throws(VirtMemError) in try state.complete(ticket, contents) }
         if ticket.isSequential { readAhead(ticket, contents) }
         pageTables.fill(ticket, contents, self)
-        return next
+        return loaded
     }
+
+    /// Maps blocks that somebody is about to point into, if few mappings show many: a fault for
+    /// each group of them would take longer.
+    ///
+    /// Reads nothing. What cannot be looked up is an error when it is touched.
+    func mapAhead(_ id: UInt32, _ blocks: Range<Int>) {
+        var rest = blocks.lowerBound..<min(blocks.upperBound, blocks.lowerBound + Self.mostAhead)
+        var mappings = 0
+        var most = ReadPattern.groupSize
+        while mappings < Self.mostMappingsAhead {
+            let ticket = locked { state in
+                state.handles[id].flatMap { state.beginAhead($0, rest, most: most) }
+            }
+            guard let ticket else { return }
+            if mappings == 0, !isInLargeExtents(ticket) { return locked { $0.fail(ticket) } }
+            guard let count = try? load(ticket).mappings, count > 0 else { return }
+            mappings += count
+            rest = ticket.blocks.upperBound..<rest.upperBound
+            most = Self.mostAheadAtOnce
+        }
+    }
+
+    private func isInLargeExtents(_ ticket: LoadTicket) -> Bool {
+        guard let sources = try? sources(of: ticket) else { return false }
+        var (blocks, mappings) = (0, 0)
+        var end: (descriptor: Int32, offset: Int)?
+        for source in sources {
+            if source.isLoad { return false }
+            guard case .extents(let extents) = source else { continue }
+            blocks += 1
+            for extent in extents {
+                if end?.descriptor != extent.descriptor || end?.offset != extent.fileOffset { mappings += 1 }
+                end = (extent.descriptor, extent.fileOffset + extent.length)
+            }
+        }
+        return blocks > 0 && mappings * Self.leastOfMapping <= blocks
+    }
+
+    private static let mostAhead = 512
+    private static let mostAheadAtOnce = 128
+    private static let mostMappingsAhead = 64
+    private static let leastOfMapping = 4
 
     private func readAhead(_ ticket: LoadTicket, _ contents: [LoadedContent]) {
         guard var address = unsafe UnsafeMutableRawPointer(bitPattern: ticket.base) else { return }

@@ -5,11 +5,12 @@ internal import Synchronization
 #endif
 
 /// Has the kernel read what is going to be touched, where it is not in memory
-/// yet. The kernel's own read-ahead starts anew with every mapping, and blocks are
-/// mapped one by one.
+/// yet. Its own read-ahead follows the file, and pieces of blocks lie anywhere in it.
 struct ReadAhead {
     /// Extents this close in the file are read in one go.
     private static let joinedGap = 64 << 10
+    /// Bytes asked for at once.
+    private static let most = 128 << 20
 
     private var runs: [FileExtent] = []
 
@@ -29,9 +30,16 @@ struct ReadAhead {
     }
 
     /// Starts the reading; does not wait for its end.
+    ///
+    /// Long runs are left to the kernel: by itself it reads ahead of faults, too, into large pages.
     func start() {
+        var rest = Self.most
         for run in runs {
-            readAhead(run.descriptor, run.fileOffset, run.length)
+            let limit = ReadAheadLimit.of(run.descriptor)
+            if limit >= ReadAheadLimit.large, run.length >= 2 * limit { continue }
+            askKernel(run.descriptor, run.fileOffset, min(run.length, rest))
+            rest -= run.length
+            if rest <= 0 { return }
         }
     }
 
@@ -41,11 +49,25 @@ struct ReadAhead {
     }
 }
 
+/// Has a part of a file read that is about to be used, as a whole and in order; does not wait for it.
+///
+/// A thread goes through it as `read` would: for that the kernel takes memory in large pages, but
+/// in small ones where it is asked for a range, which costs more than the reading. Short
+/// parts it is asked for, and all where it reads little ahead by itself.
+public func readAhead(_ descriptor: Int32, _ offset: Int, _ length: Int) {
+    if length >= 2 << 20, ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large,
+        SequentialReader.shared.read(descriptor, offset, length)
+    {
+        return
+    }
+    askKernel(descriptor, offset, length)
+}
+
 /// Has the kernel begin to read a part of a file.
 ///
-/// Piece by piece: of one request the kernel reads no more than it would ahead by itself. Small pieces
+/// Piece by piece: of one request it reads no more than it would ahead by itself. Small pieces
 /// cost more, since each is a request to the disk.
-public func readAhead(_ descriptor: Int32, _ offset: Int, _ length: Int) {
+private func askKernel(_ descriptor: Int32, _ offset: Int, _ length: Int) {
     let most = ReadAheadLimit.of(descriptor)
     for start in stride(from: offset, to: offset + length, by: most) {
         let count = min(most, offset + length - start)
@@ -55,6 +77,8 @@ public func readAhead(_ descriptor: Int32, _ offset: Int, _ length: Int) {
 
 /// How many bytes the kernel reads ahead at most, on each disk.
 private enum ReadAheadLimit {
+    /// From here on the kernel keeps a disk busy by itself.
+    static let large = 1 << 20
     /// What it is unless the system is set up otherwise.
     private static let usual = 128 << 10
     private static let known = Mutex<[UInt: Int]>([:])

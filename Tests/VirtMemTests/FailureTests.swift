@@ -287,20 +287,83 @@ extension EngineTests {
 
     /// Blocks that a read fault takes along.
     @Suite struct MapAheadTests {
-        private func loadedRuns(_ order: [Int]) throws -> [Range<Int>] {
-            let file = try DiskFile()
-            for block in 0..<200 { file.set(block, UInt8(truncatingIfNeeded: block)) }
+        private func loadedRuns(_ order: [Int], isJoined: Bool = true) throws -> [Range<Int>] {
+            let file = try file(isJoined)
             let handle = try FileHandle(file)
             for block in order { #expect(handle.byte(block) == UInt8(truncatingIfNeeded: block)) }
             return file.lookups
         }
 
-        @Test("in sequence, either way, the groups grow; at random they do not")
+        @Test("in sequence, either way, the groups grow")
         func directions() throws {
             #expect(try loadedRuns(Array(0..<100)) == [0..<16, 16..<48, 48..<112])
             #expect(
-                try loadedRuns(Array((80..<200).reversed())) == [192..<208, 160..<192, 96..<160, 32..<96])
-            #expect(try loadedRuns([5, 100, 40]) == [0..<16, 96..<112, 32..<48])
+                try loadedRuns(Array((80..<200).reversed())) == [192..<208, 160..<192, 96..<160, 0..<96])
+        }
+
+        @Test("at random they grow where one mapping shows many blocks, and only there")
+        func random() throws {
+            #expect(try loadedRuns([5, 100, 40]) == [0..<16, 16..<128])
+            #expect(try loadedRuns([5, 100, 40], isJoined: false) == [0..<16, 96..<112, 32..<48])
+        }
+
+        /// A file whose blocks are in order, or every second one somewhere else.
+        private func file(_ isJoined: Bool, _ count: Int = 200) throws -> DiskFile {
+            let file = try DiskFile()
+            let order =
+                isJoined
+                ? Array(0..<count)
+                : Array(stride(from: 1, to: count, by: 2)) + Array(stride(from: 0, to: count, by: 2))
+            for block in order { file.set(block, UInt8(truncatingIfNeeded: block)) }
+            return file
+        }
+
+        @Test("what somebody is about to point into is mapped with a few calls, and faults no more")
+        func ahead() throws {
+            let handle = try FileHandle(try file(true, 700))
+            let before = try VirtualMemory.statistics().faults
+            handle.mapAhead(0..<700)
+            #expect(handle.residentBlocks == 512)
+            #expect(kernelMappings(handle.addresses(0..<512)).count <= 5)
+            for block in 0..<512 { #expect(handle.byte(block) == UInt8(truncatingIfNeeded: block)) }
+            #expect(try VirtualMemory.statistics().faults == before)
+            handle.mapAhead(690..<9000)
+            #expect(handle.state(699) == .loaded)
+            #expect(handle.activeLoads == 0)
+        }
+
+        @Test("blocks that take a mapping each, a load, or nothing wait for their fault")
+        func notAhead() throws {
+            let scattered = try FileHandle(try file(false))
+            scattered.mapAhead(0..<200)
+            #expect(scattered.residentBlocks == 0)
+            #expect(scattered.activeLoads == 0)
+            #expect(scattered.byte(3) == 3)
+            let loads = try file(true)
+            loads.set(7, source: .load)
+            let loading = try FileHandle(loads)
+            loading.mapAhead(0..<200)
+            #expect(loading.residentBlocks == 0)
+            #expect(loads.loads == [])
+            #expect(loading.byte(8) == 8)
+            let empty = try FileHandle(try DiskFile())
+            empty.mapAhead(0..<200)
+            #expect(empty.residentBlocks == 0)
+        }
+
+        @Test("nothing is mapped ahead where it would put out others")
+        func noRoom() async {
+            await #expect(processExitsWith: .success) {
+                let file = try DiskFile()
+                for block in 0..<200 { file.set(block, UInt8(block)) }
+                let handle = try FileHandle(file)
+                handle.engine.locked { $0.areaLimit = 100 }
+                handle.mapAhead(0..<200)
+                #expect(handle.engine.locked { $0.usedMappings } <= 52)
+                let resident = handle.residentBlocks
+                handle.mapAhead(0..<200)
+                #expect(handle.residentBlocks == resident)
+            }
         }
     }
 }

@@ -61,7 +61,8 @@ struct WorkloadText: Sendable {
                 the size of the file, and what it costs to touch a block in a fresh process.
                 """,
             metrics: [
-                .extra("file_bytes", "size of the file"), .extra("ms_per_block", "first touch, per block"),
+                .extra("file_bytes", "size of the file"),
+                .extra("ms_per_block", "first touch, per block after the first"),
             ]),
         WorkloadText(
             name: "bigtxn",

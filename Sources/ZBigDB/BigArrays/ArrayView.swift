@@ -26,6 +26,7 @@ public struct ArrayView<Element: ArrayElement> {
         let memory = try array.memory()
         let blocks = 0..<((array.byteCount + memory.blockSize - 1) / memory.blockSize)
         let window = try memory.window(blocks)
+        memory.mapAhead(blocks)
         self.window = WindowKeeper(window)
         unsafe base = window.baseAddress
         self.layout = layout

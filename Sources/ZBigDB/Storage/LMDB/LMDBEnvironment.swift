@@ -287,16 +287,24 @@ final class LMDBEnvironment: Sendable {
     /// Has the kernel read bytes of a value at once that are about to be read, if the first of them are not
     /// in memory. LMDB's map is set for random access: by itself it would fetch them page by page.
     func willRead(_ bytes: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer) {
+        guard let place = unsafe absentPlace(bytes, of: value) else { return }
+        readAhead(descriptor, place.lowerBound, place.count)
+    }
+
+    /// Where bytes of a value are in the file, if the first of them are not in memory; nil also if
+    /// they are too few to be asked for.
+    func absentPlace(_ bytes: UnsafeRawBufferPointer, of value: UnsafeRawBufferPointer) -> Range<Int>? {
         guard bytes.count > 4 * systemPageSize, let address = bytes.baseAddress, let start = value.baseAddress
-        else { return }
-        let first = unsafe UnsafeMutableRawPointer(
+        else { return nil }
+        let page = unsafe UnsafeMutableRawPointer(
             bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize) - 1) / UInt(systemPageSize)
                 * UInt(systemPageSize))
         var state: UInt8 = 1
-        guard unsafe mincore(first, systemPageSize, &state) == 0, state & 1 == 0,
+        guard unsafe mincore(page, systemPageSize, &state) == 0, state & 1 == 0,
             let offset = unsafe fileOffset(of: value)
-        else { return }
-        unsafe readAhead(descriptor, offset + (address - start), bytes.count)
+        else { return nil }
+        let first = unsafe offset + (address - start)
+        return first..<(first + bytes.count)
     }
 
     /// LMDB's page size.

@@ -171,19 +171,39 @@ extension LMDBSnapshot {
             }
         }
         guard let records = unsafe records else { return }
+        var places: [Range<Int>] = []
         for (index, part) in parts.enumerated() {
-            if let record = unsafe records[index] { unsafe willRead(part, record) }
+            if let record = unsafe records[index] { unsafe addAbsent(part, record, to: &places) }
         }
+        read(places)
     }
 
-    /// Has the kernel read what a part needs: of a large record that is little.
     private func willRead(_ part: BlockPart, _ record: UnsafeRawBufferPointer) {
-        let environment = storage.environment
-        if part.codec != .none { return unsafe environment.willRead(record, of: record) }
-        for run in part.runs {
-            if let bytes = unsafe try? pages(part, run, record) {
-                unsafe environment.willRead(bytes, of: record)
+        var places: [Range<Int>] = []
+        unsafe addAbsent(part, record, to: &places)
+        read(places)
+    }
+
+    private func read(_ places: [Range<Int>]) {
+        for place in places { readAhead(storage.environment.descriptor, place.lowerBound, place.count) }
+    }
+
+    /// Adds where in the file a part has what it needs, of a large record little, if that is
+    /// not in memory. Neighbours are joined: what is long is read in another way.
+    private func addAbsent(
+        _ part: BlockPart, _ record: UnsafeRawBufferPointer, to places: inout [Range<Int>]
+    ) {
+        func add(_ bytes: UnsafeRawBufferPointer) {
+            guard let place = unsafe storage.environment.absentPlace(bytes, of: record) else { return }
+            if let last = places.last, last.upperBound == place.lowerBound {
+                places[places.count - 1] = last.lowerBound..<place.upperBound
+            } else {
+                places.append(place)
             }
+        }
+        if part.codec != .none { return unsafe add(record) }
+        for run in part.runs {
+            if let bytes = unsafe try? pages(part, run, record) { unsafe add(bytes) }
         }
     }
 
