@@ -38,7 +38,12 @@ struct Runner {
             _ = try runChild(.create, system, phase: nil)
         }
         for before in workload.preparations { _ = try runChild(before, system, phase: nil) }
-        if setup.isCold { PageCache.drop(path) } else { PageCache.warm(path) }
+        if setup.isCold {
+            PageCache.drop(path)
+            PageCache.takeMemory(setup.bytes + setup.bytes / 4)
+        } else {
+            PageCache.warm(path)
+        }
     }
 
     /// The phases of one measurement; what later ones find out joins what the first did.
