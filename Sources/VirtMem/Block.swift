@@ -41,6 +41,8 @@ final class Block {
     var dirtyBytes = 0
     /// `storeblk` has taken its bytes as they are.
     var isStored = false
+    /// The same, also if it was written to since.
+    var wasStored = false
     /// The private copies it then had; nil if that is not known.
     var written: PageSet?
 

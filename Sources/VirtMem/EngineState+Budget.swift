@@ -51,6 +51,7 @@ extension EngineState {
         block.state = .loaded
         block.isSealed = false
         block.isStored = false
+        block.wasStored = false
         block.isMeasured = false
         handle.dirty.remove(block.number)
         handle.writable.remove(block.number)

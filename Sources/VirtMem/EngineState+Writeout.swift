@@ -16,6 +16,7 @@ extension EngineState {
                 throw .outOfMemory(doing: "write-protecting blocks \(run) of \(handle.name)", errno: code)
             }
         }
+        for number in numbers { handle.blocks[number]?.wasStored = false }
         handle.isWritingOut = true
         return numbers
     }
@@ -24,6 +25,7 @@ extension EngineState {
     func stored(_ handle: HandleState, _ number: Int, written: PageSet?) {
         guard let block = handle.blocks[number] else { return }
         block.isStored = true
+        block.wasStored = true
         block.written = written
     }
 
@@ -39,6 +41,16 @@ extension EngineState {
                 if code != 0 { continue }  // rather dirty than changed without notice
             }
             noteClean(handle, block)
+            block.isDetached = true
+            block.isReloadable = false
+        }
+    }
+
+    /// Dirty blocks written to after they were stored: what is stored is newer than the file they show.
+    func detachWrittenAgain(_ handle: HandleState) {
+        for number in handle.dirty {
+            guard let block = handle.blocks[number], block.wasStored else { continue }
+            block.wasStored = false
             block.isDetached = true
             block.isReloadable = false
         }

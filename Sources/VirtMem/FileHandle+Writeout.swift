@@ -27,6 +27,7 @@ extension FileHandle {
                 state, handle throws(VirtMemError) in
                 try state.refuseDuringWriteout(handle, "mark blocks stored")
                 state.markStored(handle, state.markable(handle, storedBefore: handle.hasStored))
+                state.detachWrittenAgain(handle)
                 handle.hasStored = false
             }
             return

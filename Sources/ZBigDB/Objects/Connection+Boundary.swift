@@ -84,6 +84,8 @@ extension Connection: Synchronizer {
                     lost.append(oid)
                 }
             }
+            // Blocks written to during the commit are not mapped anew: pages not written show what they did.
+            box.keep(old, if: openFiles.values.contains(where: \.isDirty))
             try refreshObjects(changes)
             if let oid = lost.first {
                 throw ConflictError(
