@@ -38,20 +38,32 @@ extension Engine {
                 state.handles[id].flatMap { state.beginAhead($0, rest, most: most) }
             }
             guard let ticket else { return }
-            if mappings == 0, !isInLargeExtents(ticket) { return locked { $0.fail(ticket) } }
+            let descriptor = mappings == 0 ? fileOfLargeExtents(ticket) : nil
+            if mappings == 0, descriptor == nil { return locked { $0.fail(ticket) } }
             guard let count = try? load(ticket).mappings, count > 0 else { return }
             mappings += count
+            if let descriptor, !isReadByKernel(ticket, descriptor) { return }
             rest = ticket.blocks.upperBound..<rest.upperBound
             most = Self.mostAheadAtOnce
         }
     }
 
-    private func isInLargeExtents(_ ticket: LoadTicket) -> Bool {
-        guard let sources = try? sources(of: ticket) else { return false }
+    /// Whether touching mapped blocks is all it takes to have them read: they are in memory, or the kernel reads
+    /// far ahead by itself. Otherwise faults have more read.
+    private func isReadByKernel(_ ticket: LoadTicket, _ descriptor: Int32) -> Bool {
+        let address = ticket.base + UInt(ticket.blocks.lowerBound * ticket.file.blockSize)
+        guard !ReadAhead.isEnough(descriptor), let page = unsafe UnsafeMutableRawPointer(bitPattern: address)
+        else { return true }
+        return unsafe ReadAhead.isInMemory(page)
+    }
+
+    /// The file that has the ticket's blocks, if few mappings show them.
+    private func fileOfLargeExtents(_ ticket: LoadTicket) -> Int32? {
+        guard let sources = try? sources(of: ticket) else { return nil }
         var (blocks, mappings) = (0, 0)
         var end: (descriptor: Int32, offset: Int)?
         for source in sources {
-            if source.isLoad { return false }
+            if source.isLoad { return nil }
             guard case .extents(let extents) = source else { continue }
             blocks += 1
             for extent in extents {
@@ -59,7 +71,7 @@ extension Engine {
                 end = (extent.descriptor, extent.fileOffset + extent.length)
             }
         }
-        return blocks > 0 && mappings * Self.leastOfMapping <= blocks
+        return mappings * Self.leastOfMapping <= blocks ? end?.descriptor : nil
     }
 
     private static let mostAhead = 512

@@ -36,14 +36,17 @@ struct ReadAhead {
         var rest = Self.most
         for run in runs {
             let limit = ReadAheadLimit.of(run.descriptor)
-            if limit >= ReadAheadLimit.large, run.length >= 2 * limit { continue }
+            if Self.isEnough(run.descriptor), run.length >= 2 * limit { continue }
             askKernel(run.descriptor, run.fileOffset, min(run.length, rest))
             rest -= run.length
             if rest <= 0 { return }
         }
     }
 
-    private static func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
+    /// Whether the kernel reads so far ahead by itself that nobody needs to ask it.
+    static func isEnough(_ descriptor: Int32) -> Bool { ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large }
+
+    static func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
         var state: UInt8 = 1
         return unsafe mincore(address, systemPageSize, &state) != 0 || state & 1 != 0
     }
@@ -55,7 +58,7 @@ struct ReadAhead {
 /// in small ones where it is asked for a range, which costs more than the reading. Short
 /// parts it is asked for, and all where it reads little ahead by itself.
 public func readAhead(_ descriptor: Int32, _ offset: Int, _ length: Int) {
-    if length >= 2 << 20, ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large,
+    if length >= 2 << 20, ReadAhead.isEnough(descriptor),
         SequentialReader.shared.read(descriptor, offset, length)
     {
         return

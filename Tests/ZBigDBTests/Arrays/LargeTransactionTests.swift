@@ -188,7 +188,11 @@ struct LargeTransactionTests {
         try database.expectExactBlocks(arrays)
     }
 
-    @Test("anonymous memory stays bounded, whatever a transaction changes")
+    @Test(
+        "anonymous memory stays bounded, whatever a transaction changes",
+        .enabled(
+            if: ProcessInfo.processInfo.environment["ZBIGDB_SANITIZER"] == nil,
+            "a sanitizer keeps freed memory"))
     func memory() async throws {
         let folder = try TemporaryFolder()
         await #expect(processExitsWith: .success) { [path = folder.file() as String] in

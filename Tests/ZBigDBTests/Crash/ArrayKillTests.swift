@@ -63,7 +63,7 @@ private struct ArrayScript {
     }
 }
 
-@Suite("Arrays against a model, killed", .timeLimit(.minutes(5)))
+@Suite("Arrays against a model, killed", .timeLimit(.minutes(15)))
 struct ArrayKillTests {
     private static func configuration(_ keepsHistory: Bool) -> Database.Configuration {
         var configuration = Database.Configuration.small
@@ -120,7 +120,7 @@ struct ArrayKillTests {
             let database = try Database(path, configuration: Self.configuration(keepsHistory))
             let connection = try database.connect()
             let found = try #require(Int(try connection.note("number").text))
-            #expect(found >= least && found <= least + 1)
+            #expect(found >= least && found <= max(least, done) + 1)
             while model.number < found { try model.run() }
             let array = try connection.root.array("a")
             try #require(array.shape == [model.bytes.count])

@@ -3,7 +3,7 @@ import Testing
 
 @testable import ZBigDB
 
-@Suite("Several processes", .timeLimit(.minutes(3)))
+@Suite("Several processes", .timeLimit(.minutes(15)))
 struct ProcessTests {
     private static let block = Database.Configuration.small.blockSize
 

@@ -20,7 +20,7 @@ private final class Tally: Persistent, ConflictResolving {
     }
 }
 
-@Suite("Transactions that commit together", .timeLimit(.minutes(2)))
+@Suite("Transactions that commit together", .timeLimit(.minutes(15)))
 struct GroupCommitTests {
     private static let members = 6
     private let temporary: TemporaryDatabase

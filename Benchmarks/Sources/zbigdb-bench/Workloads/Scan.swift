@@ -48,10 +48,10 @@ enum Scan {
         case _ where Seam.streaming.contains(system):
             try withBigArray(setup) { array in try twice { try Seam.streamingSum(array) } }
         default:
-            try withArray(setup, mapped: system != "zbigdb-loadblk") { view in
-                try view.withUnsafeBufferPointer { elements in
-                    guard let base = elements.baseAddress else { return [] }
-                    return twice { kernels_sum(base, elements.count) }
+            try withElements(setup, mapped: system != "zbigdb-loadblk") { elements, making in
+                guard let base = elements.baseAddress else { return [] }
+                return zip(twice { kernels_sum(base, elements.count) }, [making, 0]).map { pass, making in
+                    (pass.sum, pass.seconds + making)
                 }
             }
         }
