@@ -42,12 +42,13 @@ extension LMDBStorage {
                 for member in members where member.isCommitted { member.decide(.done(.failure(error))) }
             }
         }
+        let isAnyCommitted = members.contains(where: \.isCommitted)
         for member in members where member !== leader { member.wakeUp() }
         commitQueue.end()
         guard case .done(let result) = leader.decision else {
             throw StorageError.protocolViolation("a commit without an end")
         }
-        if members.contains(where: \.isCommitted) {
+        if isAnyCommitted {
             noteCommit()
             tidy()
         }
