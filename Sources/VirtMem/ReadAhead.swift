@@ -44,7 +44,9 @@ struct ReadAhead {
     }
 
     /// Whether the kernel reads so far ahead by itself that nobody needs to ask it.
-    static func isEnough(_ descriptor: Int32) -> Bool { ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large }
+    static func isEnough(_ descriptor: Int32) -> Bool {
+        ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large
+    }
 
     static func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
         var state: UInt8 = 1
