@@ -107,7 +107,7 @@ struct JournalTests {
                     // Now and then something that is no entry: a checkpoint.
                     if number % 90 == 0 { _ = try database.compact() }
                     guard number == 8 || random.chance(10) else { continue }
-                    let copy = path + ".cut"
+                    let copy = path + ".cut\(number)"
                     try power.make(copy, &random, hasWriters: false) {}
                     let left = try Database(copy, configuration: .small)
                     try JournalTests.check(left, 0, atLeast: number)
@@ -167,9 +167,10 @@ struct JournalTests {
                         }
                     }
                 }
-                for _ in 0..<25 {
+                for cut in 0..<25 {
                     usleep(UInt32.random(in: 0...30_000, using: &random))
-                    let copy = path + ".cut"
+                    // The file before may be open in some thread for a moment yet, which removes its journal at the end.
+                    let copy = path + ".cut\(cut)"
                     guard let known = try power.make(copy, &random, hasWriters: true, { acknowledged.all })
                     else { continue }
                     let left = try Database(copy, configuration: .small)

@@ -48,6 +48,7 @@ final class PowerCut: @unchecked Sendable {
         }
         let result = try acknowledged()
         let journalPath = JournalFile.path(of: path)
+        let sequence = try JournalFile(journalPath, create: false, isReadOnly: true)?.header()?.sequence
         if FileManager.default.fileExists(atPath: journalPath) {
             var journal = try Data(contentsOf: URL(fileURLWithPath: journalPath))
             let place = URL(fileURLWithPath: JournalFile.path(of: copy))
@@ -58,6 +59,12 @@ final class PowerCut: @unchecked Sendable {
             }
         }
         var data = try isJournaled ? Data(contentsOf: URL(fileURLWithPath: path)) : synced
+        // A checkpoint that was noted before may still have written its header: then this is no moment.
+        if hasWriters,
+            try JournalFile(journalPath, create: false, isReadOnly: true)?.header()?.sequence != sequence
+        {
+            return nil
+        }
         let page = 4096
         // Some cuts lose nearly all, some nearly nothing.
         let kept = Int.random(in: 0...100, using: &random)
