@@ -79,7 +79,12 @@ final class LMDBEnvironment: Sendable {
 
     /// Makes this the only one who has the file open, until it is closed.
     func takeSole() throws(StorageError) {
-        if clmdb_lock_byte(descriptor, Self.useByte, 0) != 0 { throw .inUse(path: path) }
+        // A thread that still reads, or a child between fork and exec, has it open for a moment longer than its owner.
+        for _ in 0..<100 {
+            if clmdb_lock_byte(descriptor, Self.useByte, 0) == 0 { return }
+            usleep(20_000)
+        }
+        throw .inUse(path: path)
     }
 
     /// Whether another process has it open for writing.
