@@ -59,8 +59,6 @@ extension LMDBStorage {
     private struct Refusal: Error {
         let member: CommitQueue.Member
         let cause: any Error
-
-        var isMapFull: Bool { if case WriteFailure.mapFull = cause { true } else { false } }
     }
 
     /// Decides about all members. Returns the place in the journal that has to be on the disk before
@@ -72,14 +70,17 @@ extension LMDBStorage {
         while let first = members.first {
             do {
                 return try flipTogether(members, leader, resolve)
-            } catch let refusal as Refusal where members.count == 1 || !refusal.isMapFull {
-                refusal.member.decide(.done(.failure(final(refusal.cause))))
+            } catch WriteFailure.mapFull where members.count > 1 {
+                // What does not fit together may fit one by one.
+                for other in members.dropFirst() { other.decide(.alone) }
+                members = [first]
+            } catch let refusal as Refusal {
+                refusal.member.decide(.done(.failure(refusal.cause)))
                 members.removeAll { $0 === refusal.member }
             } catch {
-                // What fails together may do well one by one.
-                for other in members.dropFirst() { other.decide(.alone) }
-                if members.count == 1 { first.decide(.done(.failure(final(error)))) }
-                members = members.count == 1 ? [] : [first]
+                // It may have happened all the same, so nobody tries again.
+                for member in members { member.decide(.done(.failure(final(error)))) }
+                members = []
             }
         }
         return nil
@@ -113,8 +114,10 @@ extension LMDBStorage {
             } catch let conflict as ConflictError where !member.storesBlocks {
                 // Found before anything was written.
                 member.decide(isAsked ? .alone : .done(.failure(conflict)))
+            } catch WriteFailure.mapFull {
+                throw WriteFailure.mapFull
             } catch {
-                throw Refusal(member: member, cause: error)
+                throw Refusal(member: member, cause: final(error))
             }
         }
         if written.isEmpty { return nil }
