@@ -54,7 +54,7 @@ extension Engine {
         let address = ticket.base + UInt(ticket.blocks.lowerBound * ticket.file.blockSize)
         guard !ReadAhead.isEnough(descriptor), let page = unsafe UnsafeMutableRawPointer(bitPattern: address)
         else { return true }
-        return unsafe ReadAhead.isInMemory(page)
+        return unsafe isInMemory(page)
     }
 
     /// The file that has the ticket's blocks, if few mappings show them.

@@ -16,7 +16,7 @@ struct ReadAhead {
 
     /// Adds the extents of a block that lies at `address`, if its first page is not in memory.
     mutating func add(_ extents: [FileExtent], at address: UnsafeMutableRawPointer) {
-        guard let first = extents.first, unsafe !Self.isInMemory(address + first.blockOffset) else { return }
+        guard let first = extents.first, unsafe !isInMemory(address + first.blockOffset) else { return }
         for extent in extents {
             if let last = runs.last, last.descriptor == extent.descriptor,
                 case let gap = extent.fileOffset - (last.fileOffset + last.length),
@@ -47,11 +47,12 @@ struct ReadAhead {
     static func isEnough(_ descriptor: Int32) -> Bool {
         ReadAheadLimit.of(descriptor) >= ReadAheadLimit.large
     }
+}
 
-    static func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
-        var state: UInt8 = 1
-        return unsafe mincore(address, systemPageSize, &state) != 0 || state & 1 != 0
-    }
+/// Whether the page of a mapping that begins at `address` is in memory; also if that cannot be told.
+public func isInMemory(_ address: UnsafeMutableRawPointer) -> Bool {
+    var state: UInt8 = 1
+    return unsafe mincore(address, systemPageSize, &state) != 0 || state & 1 != 0
 }
 
 /// Has a part of a file read that is about to be used, as a whole and in order; does not wait for it.

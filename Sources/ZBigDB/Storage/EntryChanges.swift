@@ -9,6 +9,9 @@ struct EntryChanges: Sendable {
         var valueCount: Int
         let keyCount: UInt32
         var content: Content
+
+        var key: Range<Int> { keyStart..<(keyStart + Int(keyCount)) }
+        var value: Range<Int> { valueStart..<(valueStart + valueCount) }
     }
 
     /// What becomes of an entry.
@@ -45,7 +48,7 @@ struct EntryChanges: Sendable {
 
     func key(_ index: Int) -> [UInt8] {
         let item = items[index]
-        return Array(bytes[item.keyStart..<(item.keyStart + Int(item.keyCount))])
+        return Array(bytes[item.key])
     }
 
     func isRemoval(_ index: Int) -> Bool { items[index].content == .removal }
@@ -53,7 +56,7 @@ struct EntryChanges: Sendable {
     func change(_ index: Int) -> Change {
         let item = items[index]
         return switch item.content {
-        case .put: .put(Array(bytes[item.valueStart..<(item.valueStart + item.valueCount)]))
+        case .put: .put(Array(bytes[item.value]))
         case .removal: .removal
         case .kept: .kept(item.valueStart)
         }
@@ -65,7 +68,7 @@ struct EntryChanges: Sendable {
             unsafe SubkeyOrder.sorted(items.count) { index in
                 let item = items[index]
                 return unsafe UnsafeRawBufferPointer(
-                    rebasing: bytes[item.keyStart..<(item.keyStart + Int(item.keyCount))])
+                    rebasing: bytes[item.key])
             }
         }
     }
@@ -75,9 +78,9 @@ struct EntryChanges: Sendable {
         let item = items[index]
         unsafe bytes.withUnsafeBytes { bytes in
             let key = unsafe UnsafeRawBufferPointer(
-                rebasing: bytes[item.keyStart..<(item.keyStart + Int(item.keyCount))])
+                rebasing: bytes[item.key])
             let value = unsafe UnsafeRawBufferPointer(
-                rebasing: bytes[item.valueStart..<(item.valueStart + item.valueCount)])
+                rebasing: bytes[item.value])
             unsafe writes.append(entryOf: oid, key, state: item.content == .removal ? nil : value)
         }
     }
@@ -158,7 +161,7 @@ struct EntryChanges: Sendable {
         guard item.keyCount == key.count else { return false }
         return unsafe bytes.withUnsafeBytes { bytes in
             unsafe UnsafeRawBufferPointer(
-                rebasing: bytes[item.keyStart..<(item.keyStart + key.count)]
+                rebasing: bytes[item.key]
             ).isEqual(to: key)
         }
     }
@@ -184,10 +187,10 @@ struct EntryChanges: Sendable {
         for index in items.indices {
             let item = items[index]
             items[index].keyStart = kept.count
-            kept += bytes[item.keyStart..<(item.keyStart + Int(item.keyCount))]
+            kept += bytes[item.key]
             guard item.content == .put else { continue }
             items[index].valueStart = kept.count
-            kept += bytes[item.valueStart..<(item.valueStart + item.valueCount)]
+            kept += bytes[item.value]
         }
         bytes = kept
         wasted = 0

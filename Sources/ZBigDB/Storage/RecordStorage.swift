@@ -140,6 +140,9 @@ struct CommitRequest: Sendable {
     /// What the transaction looked at; all versions it started from are of this snapshot.
     var snapshot: (any StorageSnapshot)?
     let blocks: any BlockWriter
+
+    /// What its records take, roughly.
+    var recordBytes: Int { writes.byteCount + 512 * (writes.count + blockWrites.count) }
 }
 
 /// The end of an array file that a transaction cuts off: it removes the blocks

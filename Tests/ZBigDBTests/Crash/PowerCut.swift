@@ -48,7 +48,7 @@ final class PowerCut: @unchecked Sendable {
         }
         let result = try acknowledged()
         let journalPath = JournalFile.path(of: path)
-        let sequence = try JournalFile(journalPath, create: false, isReadOnly: true)?.header()?.sequence
+        let header = try JournalFile.header(path)
         if FileManager.default.fileExists(atPath: journalPath) {
             var journal = try Data(contentsOf: URL(fileURLWithPath: journalPath))
             let place = URL(fileURLWithPath: JournalFile.path(of: copy))
@@ -60,11 +60,7 @@ final class PowerCut: @unchecked Sendable {
         }
         var data = try isJournaled ? Data(contentsOf: URL(fileURLWithPath: path)) : synced
         // A checkpoint that was noted before may still have written its header: then this is no moment.
-        if hasWriters,
-            try JournalFile(journalPath, create: false, isReadOnly: true)?.header()?.sequence != sequence
-        {
-            return nil
-        }
+        if hasWriters, try JournalFile.header(path) != header { return nil }
         let page = 4096
         // Some cuts lose nearly all, some nearly nothing.
         let kept = Int.random(in: 0...100, using: &random)
@@ -92,7 +88,10 @@ final class PowerCut: @unchecked Sendable {
 
 extension JournalFile {
     /// Whether a database has a journal that continues its file.
-    static func isActive(_ database: String) throws -> Bool {
-        try JournalFile(path(of: database), create: false, isReadOnly: true)?.header()?.checkpoint != nil
+    static func isActive(_ database: String) throws -> Bool { try header(database)?.checkpoint != nil }
+
+    /// The header that counts of a database's journal.
+    static func header(_ database: String) throws -> JournalHeader? {
+        try JournalFile(path(of: database), create: false, isReadOnly: true)?.header()
     }
 }

@@ -17,16 +17,22 @@ struct ObservationRaceTests {
         temporary = try TemporaryDatabase(configuration)
     }
 
+    /// Begins to wait for the next change; returns at some moment of the look that comes first.
+    private func observe(_ round: Int) async -> Task<TID?, any Error> {
+        let changes = database.changes()
+        let observer = Task {
+            var iterator = changes.makeAsyncIterator()
+            return try await iterator.next()?.tid
+        }
+        for _ in 0..<(round % 40) { await Task.yield() }
+        return observer
+    }
+
     @Test("a commit at any moment of the look is delivered")
     func commits() async throws {
         let connection = try database.connect()
         for round in 0..<150 {
-            let changes = database.changes()
-            let observer = Task {
-                var iterator = changes.makeAsyncIterator()
-                return try await iterator.next()?.tid
-            }
-            for _ in 0..<(round % 40) { await Task.yield() }
+            let observer = await observe(round)
             try connection.root.set("name", Note("\(round)"))
             let tid = try connection.commit()
             #expect(try await observer.value == tid)
@@ -36,12 +42,7 @@ struct ObservationRaceTests {
     @Test("a cancellation at any moment of the look ends it")
     func cancellations() async throws {
         for round in 0..<400 {
-            let changes = database.changes()
-            let observer = Task {
-                var iterator = changes.makeAsyncIterator()
-                return try await iterator.next()?.tid
-            }
-            for _ in 0..<(round % 40) { await Task.yield() }
+            let observer = await observe(round)
             observer.cancel()
             #expect(try await observer.value == nil)
         }

@@ -40,8 +40,7 @@ final class CommitQueue: Sendable {
         /// What it adds to an LMDB transaction, roughly, in bytes; nil if it wants one for itself.
         fileprivate var weight: Int? {
             if isAlone.load(ordering: .relaxed) || !contents.written.isEmpty { return nil }
-            let records = request.writes.byteCount + 512 * (request.writes.count + request.blockWrites.count)
-            return contents.kept.reduce(records) { $0 + $1.record.count }
+            return contents.keptBytes + request.recordBytes
         }
 
         /// Says what becomes of it; ``wakeUp()`` lets its thread know.

@@ -30,6 +30,8 @@ final class LMDBBlockWriter: BlockWriter {
         var kept: [Kept] = []
         /// What became of preliminary ids.
         var ids: [BlockID: BlockID] = [:]
+
+        var keptBytes: Int { kept.reduce(0) { $0 + $1.record.count } }
     }
 
     private struct State {

@@ -53,9 +53,7 @@ extension LMDBStorage {
         }
         if isReadOnly { throw StorageError.readOnly(path: path) }
         let contents = try writer.finish()
-        let keptBytes = contents.kept.reduce(0) { $0 + $1.record.count }
-        try environment.makeRoom(
-            keptBytes + request.writes.byteCount + 512 * (request.writes.count + request.blockWrites.count))
+        try environment.makeRoom(contents.keptBytes + request.recordBytes)
         return (writer, contents)
     }
 

@@ -41,12 +41,8 @@ extension LMDBStorage {
 
     /// Commits or drops a prepared transaction. C is held.
     func decide(_ id: TransactionID, tid: TID?, commit: Bool) throws(StorageError) {
-        try environment.makeRoom(1 << 20)
-        do {
-            let write = try LMDBWrite(environment)
-            defer { write.abort() }
-            let transaction = unsafe write.transaction
-            guard let value = unsafe try transaction.get(format.prepared, id.bytes) else { return }
+        try unsafe writeOnce("the prepared transaction \(id)", room: 1 << 20) { transaction in
+            guard let value = unsafe try transaction.get(format.prepared, id.bytes) else { return false }
             let stage = try unsafe self.stage(id.bytes, Array(value))
             try unsafe transaction.delete(format.prepared, id.bytes)
             if commit {
@@ -56,13 +52,7 @@ extension LMDBStorage {
             } else {
                 try unsafe dropStaged(stage, transaction)
             }
-            try write.commit()
-        } catch let failure as WriteFailure {
-            throw environment.final(failure)
-        } catch let error as StorageError {
-            throw error
-        } catch {
-            throw .corrupt(path: path, what: "the prepared transaction \(id): \(error)")
+            return true
         }
     }
 

@@ -304,9 +304,7 @@ final class LMDBEnvironment: Sendable {
         let page = unsafe UnsafeMutableRawPointer(
             bitPattern: (UInt(bitPattern: address) + UInt(systemPageSize) - 1) / UInt(systemPageSize)
                 * UInt(systemPageSize))
-        var state: UInt8 = 1
-        guard unsafe mincore(page, systemPageSize, &state) == 0, state & 1 == 0,
-            let offset = unsafe fileOffset(of: value)
+        guard let page = unsafe page, unsafe !isInMemory(page), let offset = unsafe fileOffset(of: value)
         else { return nil }
         let first = unsafe offset + (address - start)
         return first..<(first + bytes.count)

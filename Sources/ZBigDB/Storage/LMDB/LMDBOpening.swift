@@ -73,14 +73,10 @@ struct LMDBOpening: ~Copyable {
 extension LMDBStorage {
     /// Commits an entry of the journal once more, if it is not there.
     fileprivate func replay(_ entry: JournalEntry) throws(StorageError) {
-        try environment.makeRoom(
-            entry.stage.count * 4 + entry.blocks.reduce(1 << 20) { $0 + $1.record.count })
-        do {
-            let write = try LMDBWrite(environment)
-            defer { write.abort() }
-            let transaction = unsafe write.transaction
+        let room = entry.stage.count * 4 + entry.blocks.reduce(1 << 20) { $0 + $1.record.count }
+        try unsafe writeOnce("the journal's entry \(entry.tid)", room: room, .uncertain) { transaction in
             if try unsafe transaction.counter(format.meta, FileFormat.MetaKey.lastTID) >= entry.tid.rawValue {
-                return
+                return false
             }
             for block in entry.blocks {
                 let target = try unsafe transaction.reserve(
@@ -91,13 +87,7 @@ extension LMDBStorage {
             }
             try unsafe transaction.raise(format.meta, FileFormat.MetaKey.nextOID, to: entry.nextOID)
             try unsafe apply(Stage(entry.id, decoding: entry.stage), entry.tid, transaction)
-            try write.commit(.uncertain)
-        } catch let failure as WriteFailure {
-            throw environment.final(failure)
-        } catch let error as StorageError {
-            throw error
-        } catch {
-            throw .corrupt(path: path, what: "the journal's entry \(entry.tid): \(error)")
+            return true
         }
     }
 }

@@ -22,4 +22,25 @@ extension LMDBStorage {
             }
         }
     }
+
+    /// Runs `body` in a transaction that writes, and commits it unless `body` returns false.
+    ///
+    /// - Parameter what: what `body` reads, for the error if that is damaged.
+    func writeOnce(
+        _ what: String, room: Int, _ survival: CommitSurvival = .flushed,
+        _ body: (LMDBTransaction) throws -> Bool
+    ) throws(StorageError) {
+        try environment.makeRoom(room)
+        do {
+            let write = try LMDBWrite(environment)
+            defer { write.abort() }
+            if try unsafe body(write.transaction) { try write.commit(survival) }
+        } catch let failure as WriteFailure {
+            throw environment.final(failure)
+        } catch let error as StorageError {
+            throw error
+        } catch {
+            throw .corrupt(path: path, what: "\(what): \(error)")
+        }
+    }
 }
