@@ -123,6 +123,9 @@ extension EngineState {
         var ticket = begin(handle, number..<(number + 1), .read, pin: false)
         // Nobody waits for any of them, so nothing is copied for them.
         ticket.demanded = number..<number
+        ticket.aheadLoader = currentThread()
+        handle.activeLoads -= 1
+        handle.aheadLoaders.append(currentThread())
         return ticket
     }
 
@@ -138,7 +141,7 @@ extension EngineState {
             for case .frame(let frame) in contents { drop(frame) }
             return (ticket.demanded.lowerBound, 0)
         }
-        handle.activeLoads -= 1
+        handle.endLoad(ticket)
         let isWrite = ticket.access == .write && !handle.isWritingOut
         for (number, content) in zip(ticket.blocks, contents) {
             if let block = handle.blocks[number], block.serial == ticket.serial {
@@ -245,7 +248,7 @@ extension EngineState {
 
     /// Ends a loading that failed: the blocks are absent again.
     mutating func fail(_ ticket: LoadTicket) {
-        handles[ticket.handle]?.activeLoads -= 1
+        handles[ticket.handle]?.endLoad(ticket)
         release(ticket, ticket.blocks)
     }
 

@@ -112,13 +112,23 @@ public final class FileHandle: Sendable {
     public func close() throws(VirtMemError) {
         try engine.refuseInChild(name)
         do throws(VirtMemError) {
-            try engine.lockedBetweenSpills(id, name, to: "close") { state, handle throws(VirtMemError) in
-                try state.refuseDuringWriteout(handle, "close")
-                if handle.activeLoads > 0 { throw .loadInProgress(file: name) }
-                if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
-                if handle.hasPins { throw .accessInProgress(file: name, action: "close") }
-                state.close(id)
-            }
+            var busy: Event?
+            repeat {
+                busy?.wait()
+                busy = try engine.lockedBetweenSpills(id, name, to: "close") {
+                    state, handle throws(VirtMemError) in
+                    try state.refuseDuringWriteout(handle, "close")
+                    if handle.activeLoads > 0 || handle.aheadLoaders.contains(currentThread()) {
+                        throw .loadInProgress(file: name)
+                    }
+                    if handle.windows > 0 { throw .windowsAlive(file: name, count: handle.windows) }
+                    if handle.hasPins { throw .accessInProgress(file: name, action: "close") }
+                    // Nobody asked for these loads, so nobody can know that they are under way.
+                    if let event = handle.waitForAheadLoads() { return event }
+                    state.close(id)
+                    return nil
+                }
+            } while busy != nil
         } catch {
             if case .closed = error { return }
             throw error

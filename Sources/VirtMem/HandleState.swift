@@ -20,6 +20,9 @@ final class HandleState {
     var hasStored = false
     /// Loads under way, also of blocks invalidated since.
     var activeLoads = 0
+    /// The threads that load what nobody has asked for yet, and who waits for their end.
+    var aheadLoaders: [UInt] = []
+    var aheadWaiters: [Event] = []
     var windows = 0
     /// The thread that spills blocks of it, if one does.
     var spiller: UInt?
@@ -53,6 +56,23 @@ final class HandleState {
 
     var base: UnsafeMutableRawPointer { unsafe range.base }
     var length: Int { range.length }
+
+    /// A load of it ended, well or not.
+    func endLoad(_ ticket: LoadTicket) {
+        guard let loader = ticket.aheadLoader else { return activeLoads -= 1 }
+        aheadLoaders.firstIndex(of: loader).map { _ = aheadLoaders.remove(at: $0) }
+        guard aheadLoaders.isEmpty else { return }
+        for event in aheadWaiters { event.signal() }
+        aheadWaiters = []
+    }
+
+    /// What is signalled when nothing is loaded ahead any more; nil if that is so now.
+    func waitForAheadLoads() -> Event? {
+        if aheadLoaders.isEmpty { return nil }
+        let event = Event()
+        aheadWaiters.append(event)
+        return event
+    }
 
     /// Whether a scoped access relies on any block.
     var hasPins: Bool {

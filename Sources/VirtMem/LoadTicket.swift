@@ -15,6 +15,8 @@ struct LoadTicket: Sendable {
     let pin: Bool
     /// What is read next is known: the kernel may read ahead.
     let isSequential: Bool
+    /// The thread that loads the blocks before anybody has asked for them.
+    var aheadLoader: UInt?
     /// Where block 0 of the file lies.
     let base: UInt
     /// Blocks of which every byte is going to be written, as far as one can tell.

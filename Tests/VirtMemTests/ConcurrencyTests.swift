@@ -263,6 +263,42 @@ extension EngineTests {
             }
         }
 
+        @Test("closing waits for what is loaded before anybody asked for it", arguments: [false, true])
+        func closeWhileLoadingAhead(fails: Bool) async {
+            await #expect(processExitsWith: .success) { [fails] in
+                startWatchdog()
+                struct Broken: Error {}
+                let loading = Gate()
+                let gate = Gate()
+                let file = try DiskFile()
+                file.set(3, 1)
+                file.onLookup { _ in
+                    loading.open()
+                    gate.wait()
+                    if fails { throw Broken() }
+                }
+                let handle = try FileHandle(file)
+                let (engine, id) = (handle.engine, handle.id)
+                let loader = Worker {
+                    guard let ticket = engine.locked({ $0.beginAhead(id, 3) }) else { return }
+                    _ = try? engine.load(ticket)
+                }
+                loading.wait()
+                let closed = Gate()
+                let closer = Worker {
+                    try? handle.close()
+                    closed.open()
+                }
+                usleep(50_000)
+                #expect(engine.locked { $0.handles[id] != nil })
+                gate.open()
+                #expect(loader.join())
+                closed.wait()
+                #expect(engine.locked { $0.handles[id] == nil })
+                #expect(closer.join())
+            }
+        }
+
         @Test("D18 a load that opens, uses and drops other handles")
         func loadUsesOtherHandles() async {
             await #expect(processExitsWith: .success) {
