@@ -15,6 +15,8 @@ struct LMDBOpening: ~Copyable {
     /// Held alone by who opens a file for writing, shared by who opens it for reading.
     private static let byte: Int64 = 1 << 62 + 1 << 16 + 2
 
+    private static let attempts = 10
+
     private let path: String
     private let descriptor: Int32
     private var journal: (file: JournalFile, header: JournalHeader)?
@@ -39,11 +41,22 @@ struct LMDBOpening: ~Copyable {
             if clmdb_is_byte_locked(descriptor, LMDBEnvironment.useByte) == 0 {
                 throw .needsRecovery(path: path)
             }
-        } else if clmdb_lock_byte(descriptor, LMDBEnvironment.useByte, 0) == 0 {
+        } else if isNobodyElseHere() {
             try restore(checkpoint)
             journal = (file, header)
             _ = clmdb_unlock_byte(descriptor, LMDBEnvironment.useByte)
         }
+    }
+
+    /// Takes the file alone if nobody has it open.
+    private func isNobodyElseHere() -> Bool {
+        for _ in 0..<Self.attempts {
+            if clmdb_lock_byte(descriptor, LMDBEnvironment.useByte, 0) == 0 { return true }
+            // A child between fork and exec has it open for a moment longer than its parent, which may have died
+            // while it worked off the journal: that is still to be done, not to be taken for done.
+            usleep(1000)
+        }
+        return false
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
