@@ -5,7 +5,7 @@ import VirtMem
 @testable import ZBigDB
 
 /// Transactions that change many times the dirty budget, as the database's users see them.
-@Suite("Transactions larger than their budget", .serialized, .timeLimit(.minutes(2)))
+@Suite("Transactions larger than their budget", .serialized, .timeLimit(.minutes(15)))
 struct LargeTransactionTests {
     private static let block = Database.Configuration.small.blockSize
     private static let budget = 8 * block

@@ -117,7 +117,7 @@ struct CounterWorkload: Codable, Sendable {
     }
 }
 
-@Suite("No update is lost", .timeLimit(.minutes(3)))
+@Suite("No update is lost", .timeLimit(.minutes(15)))
 struct LostUpdateTests {
     @Test("E28 threads: few counters, whole blocks and appends at once", arguments: [false, true], [0, 1])
     func threads(_ isSmallBudget: Bool, _ series: Int) throws {

@@ -6,7 +6,7 @@ import VirtMem
 
 /// Elements of 24 bytes, of which some lie in two pages and some in two blocks: what two
 /// transactions do to parts of one element is a conflict.
-@Suite("Elements across pages and blocks", .timeLimit(.minutes(3)))
+@Suite("Elements across pages and blocks", .timeLimit(.minutes(15)))
 struct StraddlingElementTests {
     private static let item = 24
     private static let block = Database.Configuration.small.blockSize

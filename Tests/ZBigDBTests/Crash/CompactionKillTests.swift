@@ -8,7 +8,7 @@ import VirtMem
     import Glibc
 #endif
 
-@Suite("Compaction that is killed", .timeLimit(.minutes(5)))
+@Suite("Compaction that is killed", .timeLimit(.minutes(15)))
 struct CompactionKillTests {
     private static let block = Database.Configuration.small.blockSize
     private static let size = 2 * OpenExtent.mostBytes

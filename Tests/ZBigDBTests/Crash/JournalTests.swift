@@ -8,7 +8,7 @@ import Testing
 #endif
 
 /// The journal (FORMAT.md): small commits are durable with one write to it.
-@Suite("The journal", .timeLimit(.minutes(5)))
+@Suite("The journal", .timeLimit(.minutes(15)))
 struct JournalTests {
     private static let blocks = 8
     private static let perBlock = Database.Configuration.small.blockSize / 8

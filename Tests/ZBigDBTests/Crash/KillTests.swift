@@ -14,7 +14,7 @@ struct Stop: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(place), \(kind)" }
 }
 
-@Suite("Processes that are killed", .timeLimit(.minutes(5)))
+@Suite("Processes that are killed", .timeLimit(.minutes(15)))
 struct KillTests {
     static let stops = CommitProbe.Place.allCases.flatMap { place in
         Workload.Kind.allCases.filter { kind in

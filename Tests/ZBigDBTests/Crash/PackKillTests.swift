@@ -7,7 +7,7 @@ import Testing
     import Glibc
 #endif
 
-@Suite("Packing that is killed", .timeLimit(.minutes(5)))
+@Suite("Packing that is killed", .timeLimit(.minutes(15)))
 struct PackKillTests {
     private static let block = 65536
     private static let entries = 3000

@@ -8,10 +8,11 @@ import Foundation
 /// Only one of them at a time, in a process of its own: it learns of checkpoints from the
 /// commit's probe.
 final class PowerCut: @unchecked Sendable {
-    // `synced` is touched under the lock only; the rest does not change.
+    // `synced` and `action` are touched under the lock only; the rest does not change.
     private let path: String
     private let lock = NSLock()
     private var synced = Data()
+    private var action: (@Sendable (CommitProbe.Place) -> Void)?
 
     init(_ path: String) throws {
         self.path = path
@@ -19,7 +20,13 @@ final class PowerCut: @unchecked Sendable {
         CommitProbe.set { [unowned self] place in
             // Only the checkpoint's own thread writes now.
             if place == .flushed { try? note() }
+            lock.withLock { action }?(place)
         }
+    }
+
+    /// Has `action` called at every place in a commit, where it may make a cut.
+    func onReach(_ action: @escaping @Sendable (CommitProbe.Place) -> Void) {
+        lock.withLock { self.action = action }
     }
 
     private func note() throws {

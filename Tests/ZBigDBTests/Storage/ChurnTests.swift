@@ -4,7 +4,7 @@ import VirtMem
 
 @testable import ZBigDB
 
-@Suite("Space under churn", .timeLimit(.minutes(5)))
+@Suite("Space under churn", .timeLimit(.minutes(15)))
 struct ChurnTests {
     /// Small and large updates of one array, some given up, with readers that pin what they see.
     @Test("thousands of random updates keep the file under 1.5 times what lives and what readers pin")

@@ -4,7 +4,7 @@ import VirtMem
 
 @testable import ZBigDB
 
-@Suite("Compaction", .timeLimit(.minutes(3)))
+@Suite("Compaction", .timeLimit(.minutes(15)))
 struct CompactionTests {
     private static let block = Database.Configuration.small.blockSize
     /// Enough blocks for two extents.

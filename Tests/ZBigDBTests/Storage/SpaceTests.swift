@@ -58,7 +58,7 @@ struct SpaceTests {
         #expect(try database.verify().problems == [])
     }
 
-    @Test("readers and a writer that grows the map at once", .timeLimit(.minutes(2)))
+    @Test("readers and a writer that grows the map at once", .timeLimit(.minutes(15)))
     func growthUnderThreads() async throws {
         var configuration = Database.Configuration.small
         configuration.mapSize = 1 << 20

@@ -91,7 +91,9 @@ struct StoredBlockTests {
     func pendingOfTheDead() async throws {
         let folder = try TemporaryFolder()
         let path = folder.file()
-        try Database(path, create: true, configuration: .small).close()
+        // As long as it is open here as well, there is no journal, which would take them along.
+        let other = try Database(path, create: true, configuration: .small)
+        _ = try other.information()
         await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
             let database = try Database(path)
             let connection = try database.connect()
@@ -108,6 +110,7 @@ struct StoredBlockTests {
             }
             try connection.commit()
         }
+        try other.close()
         // Reading alone leaves them, writing drops them.
         var readOnly = Database.Configuration()
         readOnly.isReadOnly = true

@@ -215,8 +215,7 @@ final class LMDBBlockWriter: BlockWriter {
         do throws(WriteFailure) {
             if state.open == nil {
                 do throws(StorageError) {
-                    try storage.environment.makeRoom(max(size, Self.batchBytes))
-                    state.open = try LMDBWrite(storage.environment)
+                    state.open = try beginBatch(max(size, Self.batchBytes))
                 } catch {
                     throw .failed(error)
                 }
@@ -238,13 +237,24 @@ final class LMDBBlockWriter: BlockWriter {
         }
     }
 
+    private func beginBatch(_ bytes: Int) throws(StorageError) -> LMDBWrite {
+        let environment = storage.environment
+        try environment.makeRoom(bytes)
+        try environment.journal.makeRoom(forBlocks: bytes, environment)
+        let write = try LMDBWrite(environment)
+        environment.journal.beginForBlocks(environment)
+        return write
+    }
+
     private func commitBatch(_ state: inout State) throws(StorageError) {
         try endExtent(&state)
         guard let open = state.open.take() else { return }
         state.openBytes = 0
         CommitProbe.reach(.blocksFilled)
         do throws(WriteFailure) {
-            try open.commit()
+            // They are durable with the flip: until then nothing is lost with them.
+            try open.commit(.uncertain)
+            storage.environment.journal.startWriteout(storage.environment)
             state.contents.written += state.openIDs
             state.openIDs = []
             CommitProbe.reach(.blocksWritten)

@@ -16,6 +16,8 @@ internal import CLMDB
 /// meta page is put back and the entries are committed once more.
 ///
 /// - Only small commits are entries. Whatever else must be durable is a checkpoint of its own.
+/// - A transaction that stores much ahead of its commit begins a journal without entries: until its
+///   flip, a checkpoint, nothing of it has to be durable.
 /// - Only the one process that has the file open for writing has an active journal. Who else opens it
 ///   makes a checkpoint and ends that.
 /// - Whatever is said here about the file changes with LMDB's writer lock held. Entries come in
@@ -37,6 +39,8 @@ final class LMDBJournal: Sendable {
     /// A checkpoint comes after so many LMDB commits, or bytes of entries: until then no page is used again.
     private static let mostCommits = 64
     static let mostBytes = 1 << 20
+    /// And after so many bytes of blocks stored ahead of their transactions, which may have replaced others.
+    static let mostBytesAhead = 1 << 30
 
     private struct State {
         var file: JournalFile?
@@ -52,6 +56,11 @@ final class LMDBJournal: Sendable {
         var durable = JournalFile.firstEntry
         var pending: [UInt8] = []
         var count = 0
+        var bytesAhead = 0
+        /// The queue is going to write them.
+        var isWriteoutDue = false
+        /// What flushing in the background failed with: then there are no checkpoints any more.
+        var writeoutFailure: Int32 = 0
         /// Somebody writes to the journal.
         var isBusy = false
         var streak = 0
@@ -64,6 +73,7 @@ final class LMDBJournal: Sendable {
             (end, durable) = (JournalFile.firstEntry, JournalFile.firstEntry)
             pending = []
             count = 0
+            bytesAhead = 0
         }
     }
 
@@ -94,7 +104,7 @@ final class LMDBJournal: Sendable {
             // Another process has opened the file and flushed it.
         } catch {
             // Nobody knows whose journal it is: without a flush of its own the file may not go on without.
-            if (try? environment.flush()) == nil { return true }
+            if (try? flush(environment)) == nil { return true }
         }
         end()
         return false
@@ -184,6 +194,60 @@ final class LMDBJournal: Sendable {
         }
     }
 
+    // MARK: Blocks ahead of their transactions
+
+    /// Before so many bytes of blocks are stored that no commit names yet. With no lock held.
+    func makeRoom(forBlocks bytes: Int, _ environment: LMDBEnvironment) throws(StorageError) {
+        let isDue = locked { state in
+            state.lastCommit = Self.now()
+            state.bytesAhead += bytes
+            return state.isActive && state.bytesAhead > Self.mostBytesAhead
+        }
+        // The pin keeps pages that a full file needs.
+        if environment.isNearlyFull { return try checkpoint(environment, isLast: true) }
+        if isDue { try checkpoint(environment) }
+    }
+
+    /// Sees to it, where that is possible, that such blocks take no flush. With LMDB's writer lock held,
+    /// and nothing written.
+    func beginForBlocks(_ environment: LMDBEnvironment) {
+        guard environment.options.durability == .full, !locked({ $0.isUnavailable }),
+            !environment.isNearlyFull, !isActive(environment), !environment.isOpenForWritingElsewhere
+        else { return }
+        do throws(StorageError) {
+            try begin(environment)
+        } catch {
+            // Without a journal every batch is flushed, which is as safe.
+            locked { $0.isUnavailable = true }
+        }
+    }
+
+    /// Has such blocks flushed in the background, so that the flush in the end waits for the last of them only.
+    func startWriteout(_ environment: LMDBEnvironment) {
+        #if canImport(Dispatch)
+            let isNeeded = locked { state in
+                defer { state.isWriteoutDue = state.isActive }
+                return state.isActive && !state.isWriteoutDue
+            }
+            if !isNeeded { return }
+            // The file is open until the queue is empty.
+            queue.async { [self, descriptor = environment.descriptor] in
+                locked { $0.isWriteoutDue = false }
+                if fdatasync(descriptor) != 0 { noteWriteout(failure: errno) }
+            }
+        #endif
+    }
+
+    /// The system says once that it could not write, and takes it for written afterwards.
+    func noteWriteout(failure code: Int32) { locked { $0.writeoutFailure = code } }
+
+    /// Puts everything on the disk, if nothing was lost on the way there.
+    private func flush(_ environment: LMDBEnvironment) throws(StorageError) {
+        try environment.flush()
+        let code = locked { $0.writeoutFailure }
+        if code != 0 { throw LMDBCode.error(code, environment.path, "flushing") }
+    }
+
     // MARK: Checkpoints
 
     /// Makes everything durable that is committed, in the database file itself.
@@ -201,7 +265,7 @@ final class LMDBJournal: Sendable {
         }
         do throws(StorageError) {
             let pin = isLast ? nil : try LMDBPin(environment)
-            try environment.flush()
+            try flush(environment)
             CommitProbe.reach(.flushed)
             let checkpoint = isLast ? nil : try Self.checkpoint(of: environment)
             try file?.write(JournalHeader(sequence: sequence + 1, checkpoint: checkpoint))
