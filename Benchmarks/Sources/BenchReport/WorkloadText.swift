@@ -55,6 +55,12 @@ struct WorkloadText: Sendable {
             explanation: "Durable commits of one small object each, by one and by eight writers at once."),
         WorkloadText(name: "map", explanation: "A sorted map of small values."),
         WorkloadText(
+            name: "list",
+            explanation: """
+                A list of a million integers, beside a map with integer keys: appended one by one (extend: at \
+                once), 100,000 inserted at random positions, 100,000 random look-ups, and a walk.
+                """),
+        WorkloadText(
             name: "zblkfmt",
             explanation: """
                 The benchmark of block formats: small changes of an array of Int64, one commit each, then \

@@ -4,13 +4,14 @@ import Foundation
 enum Workload: String, CaseIterable {
     case create, scan, randread, firsttouch, abort, rss
     case scanAfterUpdates = "scan-after-updates"
-    case update, append, randwrite, mvcc, objects, writers, map, zblkfmt, bigtxn, compress
+    case update, append, randwrite, mvcc, objects, writers, map, list, zblkfmt, bigtxn, compress
     case virtmemScan = "virtmem-scan"
 
     /// Whether it reads what `create` wrote.
     var needsData: Bool {
         switch self {
-        case .create, .append, .objects, .writers, .map, .zblkfmt, .bigtxn, .compress, .virtmemScan: false
+        case .create, .append, .objects, .writers, .map, .list, .zblkfmt, .bigtxn, .compress, .virtmemScan:
+            false
         default: true
         }
     }
@@ -31,7 +32,7 @@ enum Workload: String, CaseIterable {
         switch self {
         case .zblkfmt: ["write", "touch"]
         case .compress: ["write", "scan"]
-        case .objects, .map: ["write", "read"]
+        case .objects, .map, .list: ["write", "read"]
         default: [nil]
         }
     }
@@ -50,6 +51,7 @@ enum Workload: String, CaseIterable {
         case .append: ["zbigdb", "raw-lmdb", "raw-lmdb-4KiB", "plain-pwrite"] + Seam.history
         case .randwrite: ["zbigdb", "raw-lmdb", "plain-mmap", "plain-pwrite"]
         case .mvcc, .objects, .writers, .map, .bigtxn: ["zbigdb", "raw-lmdb"]
+        case .list: ["zbigdb", "zbigdb-map"]
         case .compress: Seam.codecs.isEmpty ? [] : ["zbigdb"] + Seam.codecs
         }
     }
@@ -70,6 +72,7 @@ enum Workload: String, CaseIterable {
         case .objects: try SmallObjects.measure(system, setup)
         case .writers: try ManyWriters.measure(system, setup)
         case .map: try SortedMap.measure(system, setup)
+        case .list: try LongList.measure(system, setup)
         case .zblkfmt: try BlockFormat.measure(system, setup)
         case .bigtxn: try BigTransaction.measure(system, setup)
         case .compress: try Compress.measure(system, setup)

@@ -1,4 +1,4 @@
-// Savepoints: the states of objects and maps as they would be committed now, and where the changed
+// Savepoints: the states of objects, maps and lists as they would be committed now, and where the changed
 // blocks of arrays are stored ahead of the commit.
 
 extension Connection: SavepointDataManager {
@@ -57,6 +57,10 @@ extension PersistentObject {
         if let map = self as? MapObject {
             let pending = map.pending
             return { map.pending = pending }
+        }
+        if let list = self as? ListObject {
+            let pending = list.pending
+            return { list.pending = pending }
         }
         if let root = self as? Root {
             let pending = root.changes

@@ -63,12 +63,19 @@ extension Database {
         try openStorage().openSnapshot().transactions(before: before, limit: limit)
     }
 
-    /// Reads everything and checks it against its checksums and against each other.
+    /// Reads everything and checks it against its checksums and against each other, and the nodes of lists.
     ///
     /// - Parameter progress: called for every block.
     /// - Throws: ``StorageError`` if the file is too damaged to be walked through.
     public func verify(progress: (VerifyProgress) -> Void = { _ in }) throws -> VerifyReport {
-        try LMDBVerify.run(try openStorage(), progress)
+        let storage = try openStorage()
+        var lists: [OID] = []
+        var report = try LMDBVerify.run(storage, progress) { oid, state in
+            var reader = CBORReader(state)
+            if (try? RecordHead(&reader))?.className == ListObject.className { lists.append(oid) }
+        }
+        report.problems += ListCheck.problems(of: lists, try storage.openSnapshot(), path)
+        return report
     }
 }
 

@@ -27,6 +27,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
     case foreignObject(name: String, path: String)
     /// The object is in no database yet; add it to a connection first.
     case notAdded(name: String)
+    /// A list has no element, or no place to insert one, at this index.
+    case indexOutOfRange(what: String, index: Int, count: Int)
 
     /// A sentence for people.
     public var description: String {
@@ -55,6 +57,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
         case .foreignObject(let name, let path):
             return "\(name) belongs to another connection (of \(path)); objects are not shared between "
                 + "connections, nor referred to from one database in another"
+        case .indexOutOfRange(let what, let index, let count):
+            return "index \(index) is out of range: \(what) has \(count) element(s)"
         case .notAdded(let name): return "\(name) is in no database yet; add it to a connection first"
         }
     }

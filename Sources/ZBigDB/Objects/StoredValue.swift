@@ -44,6 +44,15 @@ public indirect enum StoredValue: Sendable, Equatable {
     }
 }
 
+extension StoredValue: PersistentValue {
+    /// Writes the value as it was read. A reference is not followed.
+    public func encode(to encoder: inout StateEncoder) throws { cbor.encode(into: &encoder.writer) }
+    /// Reads a value of any kind.
+    public static func decode(from decoder: inout StateDecoder) throws -> StoredValue {
+        StoredValue(try decoder.reader.value())
+    }
+}
+
 /// An object's record as any tool can read it.
 public struct StoredObject: Sendable, Equatable {
     /// The name of its class.
@@ -52,7 +61,7 @@ public struct StoredObject: Sendable, Equatable {
     public let stateVersion: Int
     /// The properties.
     public let state: StoredValue
-    /// How many entries it has, if it is a map, a set, or the root.
+    /// How many entries it has, if it is a map, a set, or the root; how many elements, if it is a list.
     public let entryCount: Int
 }
 
@@ -65,29 +74,38 @@ extension Connection {
         guard let record = try snapshot.record(RecordKey(oid)) else {
             throw DatabaseError.missingObject(path: path, oid: oid)
         }
-        let count = try snapshot.entryCount(of: oid)
         return try decode(record) { decoder in
             let head = try RecordHead(&decoder.reader)
+            let count =
+                head.className == ListObject.className
+                ? try storedList(oid).tree.count : try snapshot.entryCount(of: oid)
             return StoredObject(
                 className: head.className, stateVersion: head.stateVersion,
                 state: StoredValue(try decoder.reader.value()), entryCount: count)
         }
     }
 
-    /// The stored value of an entry of a map, or nil.
+    /// The stored value of an entry of a map, or of an element of a list; nil if there is none.
+    ///
+    /// - Parameters:
+    ///   - key: of a list the index, from the end on if it is negative.
+    ///   - oid: the number of the map or list.
     public func storedEntry(_ key: StoredValue, of oid: OID) throws -> StoredValue? {
+        if try isStoredList(oid) { return try storedElement(key, of: oid) }
         guard let record = try snapshot.record(RecordKey(oid, try key.subkey())) else { return nil }
         return try decode(record) { StoredValue(try $0.reader.value()) }
     }
 
-    /// Stored entries of a map, a set or the root, in order; of a composite key a list.
+    /// Stored entries of a map, a set or the root, in order, of a composite key a list; or the elements of a list with
+    /// their indices.
     ///
     /// - Parameters:
-    ///   - oid: the number of the map, set or root.
+    ///   - oid: the number of the map, set, root or list.
     ///   - body: returns whether to go on.
     public func forEachStoredEntry(
         of oid: OID, _ body: (_ key: StoredValue, _ value: StoredValue) throws -> Bool
     ) throws {
+        if try isStoredList(oid) { return try forEachStoredElement(of: oid, body) }
         var range = SubkeyRange()
         while true {
             let batch = try snapshot.entries(of: oid, in: range, reversed: false, limit: 256)
@@ -127,16 +145,22 @@ extension Connection {
         if object.objectStatus == .saved { try register(object) }
     }
 
-    /// Puts a value into a map, or removes an entry with nil.
+    /// Puts a value into a map, or removes an entry with nil. In a list it replaces or removes the element at an index;
+    /// a value for the index behind the last is added.
     ///
-    /// - Throws: ``DatabaseError/wrongClass(what:expected:found:)`` if `oid` is no map.
+    /// - Parameters:
+    ///   - value: what to store.
+    ///   - key: of a list the index, from the end on if it is negative.
+    ///   - oid: the number of the map or list.
+    /// - Throws: ``DatabaseError/wrongClass(what:expected:found:)`` if `oid` is no map and no list,
+    ///   ``DatabaseError/indexOutOfRange(what:index:count:)``.
     public func setStoredEntry(_ value: StoredValue?, for key: StoredValue, of oid: OID) throws {
-        let map = try object(oid, as: MapObject.self)
+        let object = try object(oid)
+        if let list = object as? ListObject { return try setStoredElement(value, for: key, of: list) }
+        let map = try MapObject.reference(to: object)
         let subkey = try key.subkey()
         guard let value else { return try map.set(subkey, .remove) }
-        var writer = CBORWriter()
-        value.cbor.encode(into: &writer)
-        try map.set(subkey, .put(writer.bytes))
+        try map.set(subkey, .put(value.encoded))
     }
 }
 
@@ -162,6 +186,13 @@ extension StoredValue {
         case .null, .undefined, .simple: self = .null
         case .double(let value): self = .real(value)
         }
+    }
+
+    /// As CBOR.
+    var encoded: [UInt8] {
+        var writer = CBORWriter()
+        cbor.encode(into: &writer)
+        return writer.bytes
     }
 
     var cbor: CBORValue {

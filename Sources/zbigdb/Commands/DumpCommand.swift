@@ -5,7 +5,7 @@ import ZBigDB
 struct DumpCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dump",
-        abstract: "Print objects and maps, and everything they refer to.",
+        abstract: "Print objects, maps and lists, and everything they refer to.",
         discussion: "Needs no program that knows their classes. Elements of arrays are not printed; see get.")
 
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
@@ -14,7 +14,7 @@ struct DumpCommand: ParsableCommand {
     @Argument(help: "Where to begin; the names of the database if left out.")
     var name: PlainText?
 
-    @Option(help: "How many entries of each map are printed.")
+    @Option(help: "How many entries of each map, and elements of each list, are printed.")
     var limit = 100
 
     @OptionGroup var moment: MomentOption

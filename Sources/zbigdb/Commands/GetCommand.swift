@@ -6,7 +6,7 @@ struct GetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "get",
         abstract:
-            "Print an array or a slice of it, as NumPy does; an object or one of its properties; a map or one entry.",
+            "Print an array or a slice of it, as NumPy does; an object or one of its properties; a map or one entry; a list or elements of it.",
         discussion: """
             Above 1000 items only the first and last of each axis are printed, and read. With --json all \
             items are printed as nested lists: records as objects by field name, byte strings as text with \
@@ -17,10 +17,11 @@ struct GetCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
     var database: PlainText
 
-    @Argument(help: "The name of the array, object or map.")
+    @Argument(help: "The name of the array, object, map or list.")
     var name: PlainText
 
-    @Argument(help: "What to print, such as '0:10, ::-1', a property or a key; everything if left out.")
+    @Argument(
+        help: "What to print, such as '0:10, ::-1', a property, a key or an index; everything if left out.")
     var slice: PlainText?
 
     @Option(help: "Print only this field of records.")
@@ -64,13 +65,29 @@ extension GetCommand {
             }
             return
         }
+        if let elements = try connection.storedSlice(slice.text, of: oid) {
+            if json { return output.line(JSON.array(elements.map(\.json)).prettyText) }
+            for value in elements { output.line(value.plain) }
+            return
+        }
         let value = try connection.storedPart(slice.text, of: oid)
         output.line(json ? value.json.prettyText : value.plain)
     }
 }
 
 extension Connection {
-    /// A property of an object, or an entry of a map.
+    /// Elements of a list, such as `10:20` or `::-1`; nil if it is no list, or no slice is typed.
+    func storedSlice(_ text: String, of oid: OID) throws -> [StoredValue]? {
+        let object = try storedObject(oid)
+        guard object.isList, let slice = try? SliceExpression(parsing: text), slice.indices.count == 1,
+            case .range = slice.indices[0]
+        else { return nil }
+        let places = try StridedLayout(shape: [object.entryCount], itemSize: 1).applying(slice)
+        let list = try self.object(oid, as: PersistentList<StoredValue>.self)
+        return try (0..<places.shape[0]).map { try list[places.offset + $0 * places.strides[0]] }
+    }
+
+    /// A property of an object, an entry of a map, or an element of a list.
     func storedPart(_ name: String, of oid: OID) throws -> StoredValue {
         let object = try storedObject(oid)
         if case .map(let fields) = object.state, let field = fields.first(where: { $0.key == .text(name) }) {

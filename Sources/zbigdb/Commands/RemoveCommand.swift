@@ -5,7 +5,8 @@ import ZBigDB
 struct RemoveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rm",
-        abstract: "Remove a name, or an entry of a map, in one transaction; prints its number.",
+        abstract:
+            "Remove a name, an entry of a map, or an element of a list, in one transaction; prints its number.",
         discussion: "The object itself keeps its space, and stays if something else refers to it.")
 
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
@@ -14,7 +15,7 @@ struct RemoveCommand: ParsableCommand {
     @Argument(help: "The name.")
     var name: PlainText
 
-    @Argument(help: "The key of an entry of the map of this name.")
+    @Argument(help: "The key of an entry of the map of this name, or the index of an element of the list.")
     var key: PlainText?
 
     @Option(name: [.customShort("m"), .customLong("note")], help: "A note for the log.")

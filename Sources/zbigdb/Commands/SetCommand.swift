@@ -6,20 +6,21 @@ struct SetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set",
         abstract:
-            "Change items of an array, a property or an entry of a map, in one transaction; prints its number.",
+            "Change items of an array, a property, an entry of a map or an element of a list, in one transaction; prints its number.",
         discussion: """
             VALUE is a number, true or false, text, or nested lists of those as JSON, which are broadcast to \
             the slice by NumPy's rules. Records are JSON objects by field name; --field changes one field \
-            and leaves the others. What does not fit the type of the items is refused.
+            and leaves the others. What does not fit the type of the items is refused. In a list the index \
+            behind the last element adds one.
             """)
 
     @Argument(help: ArgumentHelp("The database.", valueName: "db"))
     var database: PlainText
 
-    @Argument(help: "The name of the array, object or map.")
+    @Argument(help: "The name of the array, object, map or list.")
     var name: PlainText
 
-    @Argument(help: "What to change, such as '3, 0' or '...' for everything, a property or a key.")
+    @Argument(help: "What to change, such as '3, 0' or '...' for everything, a property, a key or an index.")
     var slice: PlainText
 
     @Argument(help: "What to store, such as 1.5, true, '[1, 2, 3]'.")
@@ -40,7 +41,8 @@ struct SetCommand: ParsableCommand {
             if let object = try connection.root.object(name.text), !(object is BigArray), let oid = object.oid
             {
                 let value = StoredValue(typed: value.text)
-                if try connection.storedObject(oid).className == MapObject.className {
+                let stored = try connection.storedObject(oid)
+                if stored.className == MapObject.className || stored.isList {
                     try connection.setStoredEntry(value, for: StoredValue(typed: slice.text), of: oid)
                 } else {
                     try connection.setStored(value, for: slice.text, of: oid)

@@ -86,10 +86,15 @@ extension StoredValue {
     }
 }
 
-/// Objects and maps as the tool shows them.
+extension StoredObject {
+    /// Whether its entries are the elements of a list.
+    var isList: Bool { className == ListObject.className }
+}
+
+/// Objects, maps and lists as the tool shows them.
 struct ObjectPrinter {
     let connection: Connection
-    /// Entries of a map that are shown.
+    /// Entries of a map, or elements of a list, that are shown.
     var limit = 100
 
     /// The lines about one object.
@@ -102,8 +107,9 @@ struct ObjectPrinter {
             for field in fields { lines.append("  \(field.key.plain): \(field.value.text)") }
         }
         if object.entryCount > 0 {
+            let noun = object.isList ? ("element", "elements") : ("entry", "entries")
             lines.append(
-                "  \(HumanText.count(object.entryCount)) \(object.entryCount == 1 ? "entry" : "entries")")
+                "  \(HumanText.count(object.entryCount)) \(object.entryCount == 1 ? noun.0 : noun.1)")
             var shown = 0
             try connection.forEachStoredEntry(of: oid) { key, value in
                 if shown == limit {
@@ -128,11 +134,11 @@ struct ObjectPrinter {
             var entries: [JSON] = []
             try connection.forEachStoredEntry(of: oid) { key, value in
                 guard entries.count < limit else { return false }
-                entries.append(.object(["key": key.json, "value": value.json]))
+                entries.append(object.isList ? value.json : .object(["key": key.json, "value": value.json]))
                 return true
             }
-            facts["entries"] = .array(entries)
-            facts["entryCount"] = .integer(object.entryCount)
+            facts[object.isList ? "elements" : "entries"] = .array(entries)
+            facts[object.isList ? "elementCount" : "entryCount"] = .integer(object.entryCount)
         }
         return .object(facts)
     }

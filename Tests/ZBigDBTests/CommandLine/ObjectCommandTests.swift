@@ -22,6 +22,12 @@ import Testing
             try connection.root.set("account", account)
             try connection.root.set("map", map)
             try connection.root.set("numbers", numbers)
+            let list = PersistentList<Party>()
+            try list.append(contentsOf: [Party("Bob"), Party("Cem")])
+            try connection.root.set("parties", list)
+            let words = PersistentList<String>()
+            try words.append(contentsOf: (0..<500).map { "word \($0)" })
+            try connection.root.set("words", words)
         }
         try database.close()
     }
@@ -80,14 +86,47 @@ import Testing
         #expect(try run("rm", "map").exitCode == 1)
     }
 
+    @Test("lists are printed, and changed by index")
+    func lists() throws {
+        let list = try run("get", "words").text
+        #expect(list.contains("zbigdb.PersistentList") && list.contains("500 elements"))
+        #expect(list.contains("99: \"word 99\"") && !list.contains("word 100"))
+        #expect(try run("get", "words", "300").text == "word 300\n")
+        #expect(try run("get", "words", "-1").text == "word 499\n")
+        #expect(try run("get", "words", "10:12").text == "word 10\nword 11\n")
+        #expect(try run("get", "words", "::-200", "--json").decoded(as: [String].self).last == "word 99")
+        #expect(try run("get", "words", "500").exitCode == 1)
+        #expect(try run("get", "words", "first").exitCode == 1)
+        #expect(try run("get", "parties", "1").text.contains("test.Party"))
+        #expect(try run("set", "words", "3", "three").exitCode == 0)
+        #expect(try run("set", "words", "500", "last").exitCode == 0)
+        #expect(try run("set", "words", "502", "nowhere").errors.contains("out of range"))
+        #expect(try run("rm", "words", "0").exitCode == 0)
+        #expect(try run("rm", "words", "500").exitCode == 1)
+        #expect(try run("rm", "words", "9223372036854775807").exitCode == 1)
+        struct Facts: Decodable {
+            let elements: [String]
+            let elementCount: Int
+        }
+        let facts = try run("get", "words", "--json").decoded(as: Facts.self)
+        #expect(facts.elementCount == 500 && facts.elements[..<3] == ["word 1", "word 2", "three"])
+        let database = try Database(runner.file("o.zbigdb"))
+        try database.read { connection in
+            let words = try #require(try connection.root.object("words", as: PersistentList<String>.self))
+            #expect(try words.count == 500 && words.last == "last" && words[0] == "word 1")
+        }
+        try database.close()
+        #expect(try run("verify").exitCode == 0)
+    }
+
     @Test("dump prints everything that can be reached, once")
     func dump() throws {
         let text = try run("dump").text
-        #expect(text.components(separatedBy: "test.Party").count == 3)
+        #expect(text.components(separatedBy: "test.Party").count == 7)
         #expect(text.contains("0x0 zbigdb.Root") && text.contains("name: \"Ann\""))
         let json =
             try JSONSerialization.jsonObject(with: try run("dump", "--json").output) as? [[String: Any]]
-        #expect(json?.count == 5)
+        #expect(json?.count == 9)
         #expect(try run("dump", "account").text.hasPrefix("0x"))
         #expect(try run("dump", "missing").exitCode == 1)
     }

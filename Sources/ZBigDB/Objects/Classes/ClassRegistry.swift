@@ -8,6 +8,7 @@ enum ClassRegistry {
             ZBigFile.className: ZBigFile.self,
             BigArray.className: BigArray.self,
             MapObject.className: MapObject.self,
+            ListObject.className: ListObject.self,
             PersistentCounter.className: PersistentCounter.self,
         ]
         var layouts: [ObjectIdentifier: ClassLayout] = [:]

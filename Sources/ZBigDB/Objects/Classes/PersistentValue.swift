@@ -1,7 +1,7 @@
-/// What a ``Persisted`` property, or an entry of a ``PersistentMap``, can hold.
+/// What a ``Persisted`` property, an entry of a ``PersistentMap`` or an element of a ``PersistentList``, can hold.
 ///
 /// Numbers, text, dates, bytes and their like, optionals, arrays, dictionaries and sets of
-/// them are values; so are references to persistent objects, arrays and maps. A Codable type of
+/// them are values; so are references to persistent objects, arrays, maps and lists. A Codable type of
 /// your own becomes one by saying so:
 ///
 /// ```swift
@@ -11,7 +11,7 @@
 /// }
 /// ```
 public protocol PersistentValue: SendableMetatype {
-    /// Writes the value as one item.
+    /// Writes the value as one item, which a list relies on.
     func encode(to encoder: inout StateEncoder) throws
     /// Reads what ``encode(to:)`` wrote.
     static func decode(from decoder: inout StateDecoder) throws -> Self

@@ -59,7 +59,7 @@ private struct HistoryWalk {
         guard let record = newest.first(where: { $0.value != .removed }) else { return nil }
         guard let state = try state(record) else { return nil }
         switch state.className {
-        case Root.className, MapObject.className, ZBigFile.className: return [oid]
+        case Root.className, MapObject.className, ListObject.className, ZBigFile.className: return [oid]
         case BigArray.className:
             guard case .map(let fields) = state.properties,
                 case .reference(let file, _) = fields.first(where: { $0.key == .text("file") })?.value

@@ -14,7 +14,8 @@ public struct ObjectVersion: Sendable, Equatable {
     public internal(set) var isRemoval = false
     /// Bytes of the stored state.
     public internal(set) var size = 0
-    /// The keys of entries it changed, added or removed, if it is a map, a set or the root.
+    /// The keys of entries it changed, added or removed, if it is a map, a set or the root; the numbers of the nodes, if it
+    /// is a list.
     public internal(set) var entries: [StoredValue] = []
     /// The numbers of the blocks it changed, if it is an array.
     public internal(set) var blocks: [Int] = []

@@ -89,6 +89,6 @@ public struct ObjectChange: Sendable, Hashable {
     /// The encoded keys of changed entries, in their order.
     let entries: [[UInt8]]
 
-    /// How many entries of a map or set were added, changed or removed.
+    /// How many entries of a map or set, or nodes of a list, were added, changed or removed.
     public var changedEntries: Int { entries.count }
 }

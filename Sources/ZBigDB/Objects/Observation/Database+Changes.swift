@@ -19,7 +19,7 @@ extension Database {
             start: Result { try after ?? openStorage().openSnapshot().tid })
     }
 
-    /// Committed transactions that change an object, any entry of a map or set, or any element of an array.
+    /// Committed transactions that change an object, any entry of a map or set, or any element of a list or array.
     ///
     /// It begins behind what the object's connection shows, so nothing falls between looking and observing:
     ///

@@ -65,12 +65,14 @@ struct LMDBVerify {
     }
 
     /// Runs all checks. Other processes may write meanwhile; they are not seen.
-    static func run(_ storage: LMDBStorage, _ progress: (VerifyProgress) -> Void) throws(StorageError)
-        -> VerifyReport
-    {
+    ///
+    /// - Parameter visit: called with the newest state of each object.
+    static func run(
+        _ storage: LMDBStorage, _ progress: (VerifyProgress) -> Void, visit: (OID, [UInt8]) -> Void
+    ) throws(StorageError) -> VerifyReport {
         unsafe try storage.environment.read { transaction throws(StorageError) in
             var verify = unsafe LMDBVerify(storage: storage, transaction: transaction)
-            try verify.checkRecords()
+            try verify.checkRecords(visit)
             try verify.checkStaged()
             try verify.checkBlocks(progress)
             try verify.checkLog()
@@ -94,7 +96,7 @@ struct LMDBVerify {
         }
     }
 
-    private mutating func checkRecords() throws(StorageError) {
+    private mutating func checkRecords(_ visit: (OID, [UInt8]) -> Void) throws(StorageError) {
         let last = TID(
             rawValue: try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.lastTID))
         let nextOID = try unsafe transaction.counter(storage.format.meta, FileFormat.MetaKey.nextOID)
@@ -102,6 +104,8 @@ struct LMDBVerify {
         var owners = self.owners
         var newer: (key: RecordKey, blocks: Set<BlockID>)?
         var tally = EntryTally()
+        // The newest version comes first.
+        var visited: OID?
         unsafe try forEach(storage.format.records) { entry throws(StorageError) in
             report.records += 1
             guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
@@ -119,6 +123,10 @@ struct LMDBVerify {
                 return
             }
             if let problem = tally.add(key, value) { report.problems.append(problem) }
+            if key.subkey.isEmpty, key.oid != visited {
+                visited = key.oid
+                if case .state(let state) = value { visit(key.oid, state) }
+            }
             let blocks = value.recipe?.blocks ?? []
             for part in value.recipe?.parts ?? [] {
                 owners[part.block, default: Owner()].parts.append((key, part))
