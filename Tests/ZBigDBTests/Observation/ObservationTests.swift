@@ -7,20 +7,6 @@ import Testing
 /// What others commit while somebody observes.
 @Suite("Observation", .timeLimit(.minutes(10)))
 struct ObservationTests {
-    /// The first changes of a sequence, up to one of `last`.
-    private func take(through last: TID, _ changes: CommittedChanges) async throws -> [CommittedChange] {
-        var found: [CommittedChange] = []
-        for try await change in changes {
-            found.append(change)
-            if change.tid >= last { break }
-        }
-        return found
-    }
-
-    private func logged(_ database: Database, after tid: TID) throws -> [TID] {
-        try database.transactions(limit: 10_000).map(\.tid).filter { $0 > tid }.reversed()
-    }
-
     @Test("every commit of all connections is delivered once and in order, at whatever pace")
     func everyCommit() async throws {
         let temporary = try TemporaryDatabase()
@@ -87,67 +73,12 @@ struct ObservationTests {
         }
     }
 
-    /// What is observed, and what a random transaction changes of it.
-    private final class Model {
-        let connection: Connection
-        let note = Note("a note")
-        let other = Note("another")
-        let map = PersistentMap<Int, String>()
-        let set = PersistentSet<String>()
-        let array: BigArray
-        static let perBlock = Database.Configuration.small.blockSize / 8
-
-        init(_ database: Database) throws {
-            connection = try database.connect()
-            array = try connection.createArray("array", shape: [6 * Self.perBlock], of: Int64.self)
-            try connection.root.set("note", note)
-            try connection.root.set("other", other)
-            try connection.root.set("map", map)
-            try connection.root.set("set", set)
-            try connection.commit()
-        }
-
-        /// Returns which of the observed things changed.
-        func change(_ random: inout ArrayRandom, all: Bool) throws -> (
-            Set<String>, keys: Set<Int>, blocks: Set<Int>
-        ) {
-            var changed: Set<String> = []
-            var keys: Set<Int> = []
-            var blocks: Set<Int> = []
-            if all || random.chance(30) {
-                try note.set("\(random.next())")
-                changed.insert("note")
-            }
-            if all || random.chance(30) { try other.set("\(random.next())") }
-            for _ in 0..<(all ? 100 : random.chance(40) ? 5 : 0) {
-                let key = Int.random(in: 0..<40, using: &random)
-                try map.updateValue("\(random.next())", forKey: key)
-                changed.formUnion(10..<20 ~= key ? ["map", "10..<20"] : ["map"])
-                keys.insert(key)
-            }
-            for _ in 0..<(all ? 100 : random.chance(30) ? 3 : 0) {
-                let element = ["a", "b", "c", "d"].randomElement(using: &random)!
-                if random.chance(50) { try set.insert(element) } else if try !set.remove(element) { continue }
-                changed.formUnion(element >= "c" ? ["set", "c..."] : ["set"])
-            }
-            for _ in 0..<(all ? 100 : random.chance(40) ? 2 : 0) {
-                let at = Int.random(in: 0..<array.count, using: &random)
-                try array.setElement(at, to: Int64.random(in: 1...(.max), using: &random))
-                blocks.insert(at / Self.perBlock)
-            }
-            if !blocks.isEmpty { changed.insert("array") }
-            // Elements of block 1 and 2.
-            if !blocks.isDisjoint(with: [1, 2]) { changed.insert("elements") }
-            return (changed, keys, blocks)
-        }
-    }
-
     @Test("each observer gets what it observes, and nothing else")
     func filters() async throws {
         var random = ArrayRandom("ObservationTests.filters")
         let temporary = try TemporaryDatabase()
         let database = temporary.database
-        let model = try Model(database)
+        let model = try ObservedModel(database)
         let array = model.array
         let observed: [String: CommittedChanges] = [
             "note": database.changes(of: model.note), "map": database.changes(of: model.map),
@@ -155,7 +86,7 @@ struct ObservationTests {
             "set": database.changes(of: model.set), "c...": database.changes(of: model.set, elements: "c"...),
             "array": database.changes(of: array),
             "elements": database.changes(
-                of: array, elements: (2 * Model.perBlock - 1)..<(2 * Model.perBlock + 1)),
+                of: array, elements: (2 * ObservedModel.perBlock - 1)..<(2 * ObservedModel.perBlock + 1)),
         ]
         var expected: [String: [TID]] = [:]
         var facts: [TID: (keys: Set<Int>, blocks: Set<Int>)] = [:]
@@ -183,8 +114,8 @@ struct ObservationTests {
                 case "array":
                     #expect(change.contains(array))
                     let elements = change.elements(of: array)
-                    #expect(Set(elements.joined().map { $0 / Model.perBlock }) == blocks)
-                    #expect(elements.reduce(0) { $0 + $1.count } == blocks.count * Model.perBlock)
+                    #expect(Set(elements.joined().map { $0 / ObservedModel.perBlock }) == blocks)
+                    #expect(elements.reduce(0) { $0 + $1.count } == blocks.count * ObservedModel.perBlock)
                 case "elements":
                     let file = try #require(array.file.oid)
                     #expect(change.objects[file]?.blocks == blocks.intersection([1, 2]).sorted())
@@ -203,9 +134,9 @@ struct ObservationTests {
     @Test("a new shape of an array is a change of it")
     func resize() async throws {
         let temporary = try TemporaryDatabase()
-        let model = try Model(temporary.database)
+        let model = try ObservedModel(temporary.database)
         let changes = temporary.database.changes(of: model.array)
-        try model.array.resize([7 * Model.perBlock])
+        try model.array.resize([7 * ObservedModel.perBlock])
         let tid = try #require(try model.connection.commit())
         let found = try await take(through: tid, changes)
         #expect(found.map(\.tid) == [tid])
@@ -217,7 +148,7 @@ struct ObservationTests {
     func beginsBehindSnapshot() async throws {
         let temporary = try TemporaryDatabase()
         let database = temporary.database
-        let model = try Model(database)
+        let model = try ObservedModel(database)
         let other = try database.connect()
         try other.note("note").set("changed meanwhile")
         let tid = try #require(try other.commit())
@@ -294,151 +225,6 @@ struct ObservationTests {
         for changes in sequences {
             var iterator = changes.makeAsyncIterator()
             #expect(try await iterator.next()?.note == "both")
-        }
-    }
-
-    @Test("it ends with its task, and nobody looks for commits any more", arguments: [false, true])
-    func cancellation(atOnce: Bool) async throws {
-        let temporary = try TemporaryDatabase()
-        let database = temporary.database
-        let changes = database.changes()
-        let observers = (0..<5).map { _ in
-            Task {
-                var count = 0
-                for try await _ in changes { count += 1 }
-                return count
-            }
-        }
-        if !atOnce { while !database.watch.isPolling { await Task.yield() } }
-        for observer in observers { observer.cancel() }
-        for observer in observers { #expect(try await observer.value == 0) }
-        while database.watch.isPolling { try await Task.sleep(for: .milliseconds(10)) }
-        #expect(!database.watch.isWaitedFor)
-        // The sequence itself is still good.
-        let connection = try database.connect()
-        try connection.root.set("a", Note("a"))
-        let tid = try #require(try connection.commit())
-        #expect(try await take(through: tid, changes).map(\.tid) == [tid])
-    }
-
-    @Test("it ends when the database is closed, which can be opened again right away")
-    func close() async throws {
-        let folder = try TemporaryFolder()
-        for round in 0..<40 {
-            let database = try Database(folder.file(), create: true, configuration: .small)
-            let observers = (0..<3).map { _ in
-                Task {
-                    var notes: [String] = []
-                    for try await change in database.changes(after: .zero) { notes.append(change.note) }
-                    return notes
-                }
-            }
-            if round % 2 == 0 { while !database.watch.isPolling { await Task.yield() } }
-            if round % 10 == 0 { try await Task.sleep(for: .milliseconds(120)) }
-            try database.close()
-            for observer in observers { #expect(try await observer.value.count <= 1) }
-            await #expect(throws: DatabaseError.self) {
-                var changes = database.changes().makeAsyncIterator()
-                _ = try await changes.next()
-            }
-        }
-    }
-
-    @Test("who falls back behind the log hears of it, and can begin anew")
-    func forgotten() async throws {
-        var configuration = Database.Configuration.small
-        configuration.logLimit = 5
-        let temporary = try TemporaryDatabase(configuration)
-        let database = temporary.database
-        let connection = try database.connect()
-        let start = try connection.tid
-        var changes = database.changes().makeAsyncIterator()
-        var last: TID?
-        for round in 0..<20 {
-            try connection.root.set("a", Note("\(round)"))
-            last = try connection.commit()
-        }
-        let error = await #expect(throws: ChangesForgotten.self) { try await changes.next() }
-        #expect(error == ChangesForgotten(path: database.path, after: start))
-        #expect(error?.description.contains(database.path) == true)
-        #expect(try await changes.next() == nil)
-        let known = try logged(database, after: .zero)
-        #expect(known.count <= 6 && known.last == last)
-        #expect(
-            try await take(through: #require(last), database.changes(after: known[0])).map(\.tid)
-                == Array(known.dropFirst()))
-    }
-
-    @Test("moving blocks is no change")
-    func compaction() async throws {
-        let temporary = try TemporaryDatabase()
-        let database = temporary.database
-        let model = try Model(database)
-        for block in 0..<6 {
-            for page in [0, 3, 7] {
-                try model.array.setElement(block * Model.perBlock + page * 512, to: Int64(block + page + 1))
-                try model.connection.commit()
-            }
-        }
-        let (all, one) = (
-            database.changes(), database.changes(of: model.array, after: try model.connection.tid)
-        )
-        #expect(try database.compact().movedBlocks > 0)
-        #expect(try database.transactions(limit: 1).first?.moves.isEmpty == false)
-        try model.connection.begin()
-        try model.array.setElement(0, to: Int64(99))
-        let tid = try #require(try model.connection.commit())
-        for changes in [all, one] { #expect(try await take(through: tid, changes).map(\.tid) == [tid]) }
-    }
-
-    @Test("a slow observer takes no memory: few entries of the log are read at once")
-    func bounded() async throws {
-        let temporary = try TemporaryDatabase()
-        let database = temporary.database
-        let connection = try database.connect()
-        let start = try connection.tid
-        for round in 0..<(3 * ChangeWatch.mostAtOnce) {
-            try connection.root.set("a", Note("\(round)"))
-            try connection.commit()
-        }
-        let batch = try #require(try await database.watch.changes(after: start, .all))
-        #expect(batch.changes.count == ChangeWatch.mostAtOnce)
-        let last = try connection.tid
-        #expect(
-            try await take(through: last, database.changes(after: start)).map(\.tid)
-                == logged(database, after: start))
-        // Large entries come in smaller numbers.
-        var random = ArrayRandom("ObservationTests.bounded")
-        let map = PersistentMap<String, Int>()
-        try connection.root.set("map", map)
-        let before = try #require(try connection.commit())
-        for round in 0..<6 {
-            for _ in 0..<3000 {
-                let key = (0..<12).map { _ in String(random.next(), radix: 16) }.joined()
-                try map.updateValue(round, forKey: key)
-            }
-            try connection.commit()
-        }
-        let large = try #require(try await database.watch.changes(after: before, .all))
-        #expect(large.changes.count < 6)
-        let found = try await take(through: connection.tid, database.changes(of: map, after: before))
-        #expect(found.map { $0.objects.values.first?.changedEntries } == Array(repeating: 3000, count: 6))
-    }
-
-    @Test("what cannot be observed is an error")
-    func notAdded() async throws {
-        let temporary = try TemporaryDatabase()
-        let array = try BigArray(shape: [3], dtype: .uint8)
-        let map = PersistentMap<String, Int>()
-        let sequences = [
-            temporary.database.changes(of: Note("in no database")), temporary.database.changes(of: array),
-            temporary.database.changes(of: array, elements: 0..<2),
-            temporary.database.changes(of: map, keys: "a"..."b"),
-        ]
-        for changes in sequences {
-            var iterator = changes.makeAsyncIterator()
-            await #expect(throws: DatabaseError.self) { try await iterator.next() }
-            #expect(try await iterator.next() == nil)
         }
     }
 }
