@@ -113,8 +113,9 @@ final class LMDBJournal: Sendable {
     /// Whether small commits become entries; begins a journal where it pays. With the commit lock and
     /// LMDB's writer lock held.
     func isWanted(_ environment: LMDBEnvironment) -> Bool {
-        let now = Self.now()
         let isQuick = locked { state in
+            // Read under the lock, or another thread's time could be the later one.
+            let now = Self.now()
             state.streak = now - state.lastCommit < Self.pause ? state.streak + 1 : 0
             state.lastCommit = now
             return state.streak >= Self.commitsToBegin && !state.isUnavailable
