@@ -2,14 +2,20 @@
     internal import Glibc
 #endif
 
-/// Some entries of an object, copied out of the storage: their subkeys and values back to back.
+/// Some entries of an object, copied out of the storage.
 struct EntryBatch: Sendable {
     fileprivate struct Entry: Sendable {
-        let start: Int
-        let middle: Int
-        let end: Int
+        let keyStart: Int
+        let valueStart: Int
+        // LMDB's values have less than 4 GiB.
+        let keyCount: UInt32
+        let valueCount: UInt32
+
+        var keyEnd: Int { keyStart + Int(keyCount) }
+        var valueEnd: Int { valueStart + Int(valueCount) }
     }
 
+    /// What subkeys and values are in, between other things.
     private(set) var bytes: [UInt8] = []
     private var entries: [Entry] = []
     /// Whether the range has no more of them.
@@ -20,9 +26,16 @@ struct EntryBatch: Sendable {
     var count: Int { entries.count }
 
     /// Where an entry's subkey is in ``bytes``.
-    func keyRange(_ index: Int) -> Range<Int> { entries[index].start..<entries[index].middle }
+    func keyRange(_ index: Int) -> Range<Int> {
+        let entry = entries[index]
+        return entry.keyStart..<entry.keyEnd
+    }
+
     /// Where an entry's value is.
-    func valueRange(_ index: Int) -> Range<Int> { entries[index].middle..<entries[index].end }
+    func valueRange(_ index: Int) -> Range<Int> {
+        let entry = entries[index]
+        return entry.valueStart..<entry.valueEnd
+    }
 
     func key(_ index: Int) -> [UInt8] { Array(bytes[keyRange(index)]) }
 
@@ -48,57 +61,80 @@ struct EntryBatch: Sendable {
     }
 
     /// Puts a batch of at most `limit` entries together.
+    ///
+    /// Where there are many, the pages they are in are copied whole: the memory is read in its order,
+    /// however the entries are strewn over it, and an entry is nothing but two places.
     @safe
     struct Builder: ~Copyable {
-        private var bytes: UnsafeMutableRawBufferPointer
+        private static let page = 4096
+        /// Of so few entries the page would be more than they are.
+        private static let few = 8
+
+        private var bytes: [UInt8] = []
         private let entries: UnsafeMutableBufferPointer<Entry>
         private(set) var count = 0
-        /// Bytes of all subkeys and values.
-        private(set) var used = 0
+        private let copiesPages: Bool
+        /// The address of the last page that was copied, and where it is in `bytes`.
+        private var address: UInt = 0
+        private var start = 0
         var isLast = true
 
         init(limit: Int) {
-            unsafe bytes = .allocate(byteCount: 32 * limit, alignment: 8)
+            copiesPages = limit > Self.few
             unsafe entries = .allocate(capacity: limit)
         }
 
-        deinit {
-            unsafe bytes.deallocate()
-            unsafe entries.deallocate()
+        deinit { unsafe entries.deallocate() }
+
+        /// Bytes that were copied.
+        var used: Int { bytes.count }
+
+        /// Adds an entry in the storage's memory, of which whole pages are there.
+        @inline(__always)
+        mutating func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+            let keyAddress = UInt(bitPattern: key.baseAddress)
+            let valueAddress = UInt(bitPattern: value.baseAddress)
+            let page = keyAddress & ~UInt(Self.page - 1)
+            if copiesPages, valueAddress >= page, valueAddress + UInt(value.count) <= page + UInt(Self.page) {
+                if page != address { copy(page) }
+                add(start + Int(keyAddress - page), key.count, start + Int(valueAddress - page), value.count)
+            } else {
+                add(bytes.count, key.count, bytes.count + key.count, value.count)
+                unsafe bytes.append(contentsOf: key)
+                unsafe bytes.append(contentsOf: value)
+            }
         }
 
         @inline(__always)
-        mutating func append(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-            let middle = used + key.count
-            let end = middle + value.count
-            if unsafe end > bytes.count { grow(to: end) }
+        private mutating func add(_ keyStart: Int, _ keyCount: Int, _ valueStart: Int, _ valueCount: Int) {
             precondition(unsafe count < entries.count)
-            if let base = unsafe bytes.baseAddress, let key = key.baseAddress {
-                unsafe memcpy(base + used, key, middle - used)
-                if let value = value.baseAddress { unsafe memcpy(base + middle, value, end - middle) }
-            }
-            unsafe entries[count] = Entry(start: used, middle: middle, end: end)
+            unsafe entries[count] = Entry(
+                keyStart: keyStart, valueStart: valueStart, keyCount: UInt32(keyCount),
+                valueCount: UInt32(valueCount))
             count += 1
-            used = end
         }
 
-        private mutating func grow(to size: Int) {
-            let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
-                byteCount: max(size, 2 * bytes.count), alignment: 8)
-            unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<used]))
-            unsafe bytes.deallocate()
-            unsafe bytes = larger
+        private mutating func copy(_ page: UInt) {
+            start = bytes.count
+            address = page
+            unsafe bytes.append(
+                contentsOf: UnsafeRawBufferPointer(
+                    start: UnsafeRawPointer(bitPattern: page), count: Self.page))
         }
 
         mutating func removeLast() {
             count -= 1
-            unsafe used = entries[count].start
+            // Large values are at the end.
+            let entry = unsafe entries[count]
+            if entry.valueStart == entry.keyEnd, entry.valueEnd == bytes.count {
+                bytes.removeLast(bytes.count - entry.keyStart)
+            }
         }
 
         /// What was put together.
         func finish() -> EntryBatch {
             var batch = EntryBatch(isLast: isLast)
-            unsafe batch.bytes = Array(bytes[..<used])
+            batch.bytes = bytes
             unsafe batch.entries = Array(entries[..<count])
             return batch
         }
@@ -122,6 +158,16 @@ extension UnsafeRawBufferPointer {
 }
 
 extension [UInt8] {
+    /// Makes it what `new` is. It keeps its room.
+    mutating func replaceAll(with new: UnsafeRawBufferPointer) {
+        if count == new.count {
+            unsafe withUnsafeMutableBytes { unsafe $0.copyMemory(from: new) }
+        } else {
+            removeAll(keepingCapacity: true)
+            unsafe append(contentsOf: new)
+        }
+    }
+
     /// Whether it comes before `other` in the order of bytes.
     func precedes(_ other: [UInt8]) -> Bool {
         unsafe withUnsafeBytes { a in unsafe other.withUnsafeBytes { b in unsafe a.compare(b) < 0 } }

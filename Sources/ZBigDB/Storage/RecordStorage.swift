@@ -71,6 +71,8 @@ protocol StorageSnapshot: AnyObject, Sendable {
     func versions(of key: RecordKey, before: TID, limit: Int) throws(StorageError) -> [StoredRecord]
     /// Up to `limit` parts of an object in key order, from `from` on; never its own state.
     func parts(of oid: OID, from: [UInt8], limit: Int) throws(StorageError) -> [StoredRecord]
+    /// Puts the state that an object's entry holds in the place of `state`; false if there is no such entry.
+    func entry(_ oid: OID, _ subkey: [UInt8], into state: inout [UInt8]) throws(StorageError) -> Bool
     /// Up to `limit` entries of an object whose subkeys are in `range`, in their order or backwards.
     func entries(of oid: OID, in range: SubkeyRange, reversed: Bool, limit: Int) throws(StorageError)
         -> EntryBatch

@@ -80,27 +80,48 @@ struct EntryReadingTests {
         #expect(try temporary.database.verify().problems == [])
     }
 
-    @Test("entries of any size come in order, a few at a time if they are large")
-    func largeValues() throws {
-        let connection = try database.connect()
+    @Test("entries of any size come in order, a few at a time if they are large", arguments: [1, 3])
+    func largeValues(versions: Int) throws {
+        var configuration = Database.Configuration.small
+        configuration.keepsHistory = versions > 1
+        let temporary = try TemporaryDatabase(configuration)
+        let connection = try temporary.database.connect()
         let map = PersistentMap<Int, [UInt8]>()
-        let sizes = (0..<60).map { $0 % 7 == 3 ? 700_000 : $0 % 5 * 20 }
-        for (key, size) in sizes.enumerated() {
-            try map.updateValue([UInt8](repeating: UInt8(key), count: size), forKey: key)
-        }
         try connection.root.set("map", map)
-        try connection.commit()
+        var sizes: [Int] = []
+        for version in 1...versions {
+            // Some beside the pages of the others, some that fill one nearly.
+            sizes = (0..<60).map { ($0 + version) % 7 == 3 ? 700_000 : ($0 * version) % 5 * 20 }
+            sizes[10] = 1900
+            sizes[11 * version] = 2100
+            for (key, size) in sizes.enumerated() {
+                try map.updateValue([UInt8](repeating: UInt8(key + version), count: size), forKey: key)
+            }
+            try connection.commit()
+        }
+        let last = { UInt8($0 + versions) }
         for reversed in [false, true] {
             var seen: [Int] = []
             try map.forEach(reversed: reversed) { key, value in
                 seen.append(key)
-                #expect(value.count == sizes[key])
-                #expect(Set([value.first, value.last]).isSubset(of: [UInt8(key), nil]))
+                #expect(value == [UInt8](repeating: last(key), count: sizes[key]))
             }
             #expect(seen == (reversed ? (0..<60).reversed() : Array(0..<60)))
+            for limit in [1, 5, 9, 40] {
+                let page = try map.page(in: 7..., reversed: reversed, limit: limit)
+                let keys = reversed ? Array((7..<60).reversed().prefix(limit)) : Array(7..<(7 + limit))
+                #expect(page.map(\.key) == keys)
+                for (key, value) in page {
+                    #expect(value == [UInt8](repeating: last(key), count: sizes[key]))
+                }
+            }
         }
+        for key in 0..<60 { #expect(try map[key] == [UInt8](repeating: last(key), count: sizes[key])) }
         let oid = try #require(map.object.oid)
-        let batch = try connection.snapshot.entries(of: oid, in: SubkeyRange(), reversed: false, limit: 60)
-        #expect(batch.count < 60 && !batch.isLast && batch.bytes.count < 4 << 20)
+        for reversed in [false, true] {
+            let batch = try connection.snapshot.entries(
+                of: oid, in: SubkeyRange(), reversed: reversed, limit: 60)
+            #expect(batch.count < 60 && !batch.isLast && batch.bytes.count < 4 << 20)
+        }
     }
 }

@@ -57,7 +57,7 @@ public struct StateDecoder {
     var reader: CBORReader
     let connection: Connection
 
-    init(_ bytes: [UInt8], connection: Connection) {
+    init(_ bytes: [UInt8], connection: consuming Connection) {
         reader = CBORReader(bytes)
         self.connection = connection
     }

@@ -17,7 +17,7 @@ struct EntryIterator {
     private var nextStored = 0
     private var batchSize: Int
 
-    private static let largestBatch = 512
+    private static let largestBatch = 2048
 
     init(_ object: MapObject, _ range: SubkeyRange, reversed: Bool, batch: Int = 32) {
         self.object = object

@@ -41,21 +41,19 @@ public final class MapObject: PersistentObject {
 
     // MARK: Reading
 
-    /// The stored value of an entry, without this transaction's changes, and what can decode it; nil if there is none.
-    func storedValue(_ key: [UInt8]) throws -> (Connection, state: [UInt8])? {
-        guard let (connection, oid) = try stored,
-            let record = try connection.snapshot.record(RecordKey(oid, key))
+    /// Puts the stored value of an entry, without this transaction's changes, in the place of `value`. Returns
+    /// what can decode it; nil if there is none.
+    func copyStoredValue(_ key: [UInt8], into value: inout [UInt8]) throws -> Connection? {
+        guard let (connection, oid) = try stored, try connection.snapshot.entry(oid, key, into: &value)
         else { return nil }
-        guard case .state(let value) = record.value else {
-            throw DatabaseError.unreadable(
-                path: connection.path, oid: oid, reason: "\(record.key.part) is no value")
-        }
-        return (connection, value)
+        return connection
     }
 
     func contains(_ key: [UInt8]) throws -> Bool {
         if let index = changes.find(key) { return !changes.isRemoval(index) }
-        return try storedValue(key) != nil
+        var buffers = takeBuffers()
+        defer { giveBack(&buffers) }
+        return try copyStoredValue(key, into: &buffers.value) != nil
     }
 
     /// The number of entries.
@@ -136,13 +134,19 @@ public final class MapObject: PersistentObject {
         growth = nil
     }
 
-    /// Runs `body` with the buffers; what it calls may do the same.
-    func withBuffers<R>(_ body: (inout EntryBuffers) throws -> R) rethrows -> R {
-        var mine = EntryBuffers()
-        swap(&mine, &buffers)
-        defer { swap(&mine, &buffers) }
-        return try body(&mine)
+    /// Hands the buffers out, to be given back; who asks meanwhile gets others.
+    func takeBuffers() -> EntryBuffers {
+        var taken = EntryBuffers()
+        swap(&taken, &buffers)
+        return taken
     }
+
+    func giveBack(_ taken: inout EntryBuffers) {
+        // One large value is no reason to keep its room.
+        if taken.value.capacity <= Self.largestBuffer { swap(&taken, &buffers) }
+    }
+
+    private static let largestBuffer = 1 << 16
 
     override func collectWrites(_ builder: inout CommitBuilder) throws {
         let oid = try builder.oid(of: self)

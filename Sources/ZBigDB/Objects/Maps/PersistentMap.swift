@@ -43,10 +43,15 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
     /// - Complexity: O(log n).
     public subscript(key: Key) -> Value? {
         get throws {
-            let subkey = try KeyEncoder.subkey(key)
-            if let change = object.change(of: subkey) { return change.isRemoval ? nil : try value(change) }
-            guard let (connection, state) = try object.storedValue(subkey) else { return nil }
-            return try decode(state, connection)
+            var buffers = object.takeBuffers()
+            defer { object.giveBack(&buffers) }
+            try buffers.key.encodeSubkey(key)
+            if let change = object.change(of: buffers.key.bytes) {
+                return change.isRemoval ? nil : try value(change)
+            }
+            guard let connection = try object.copyStoredValue(buffers.key.bytes, into: &buffers.value)
+            else { return nil }
+            return try decode(buffers.value, connection)
         }
     }
 
@@ -63,15 +68,15 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
         // A map that is not stored yet may lose its connection again, and with it the numbers of objects.
         guard object.storedVersion != nil || object.objectStatus == .ghost, let connection = object.connection
         else { return try object.set(try KeyEncoder.subkey(key), .keep(value)) }
-        try object.withBuffers { buffers in
-            try buffers.key.encodeSubkey(key)
-            var encoder = StateEncoder(connection: connection)
-            swap(&encoder.writer.bytes, &buffers.value)
-            defer { swap(&encoder.writer.bytes, &buffers.value) }
-            encoder.writer.bytes.removeAll(keepingCapacity: true)
-            try value.encode(to: &encoder)
-            try object.put(buffers.key.bytes, encoder.writer.bytes)
-        }
+        var buffers = object.takeBuffers()
+        defer { object.giveBack(&buffers) }
+        try buffers.key.encodeSubkey(key)
+        var encoder = StateEncoder(connection: connection)
+        swap(&encoder.writer.bytes, &buffers.value)
+        defer { swap(&encoder.writer.bytes, &buffers.value) }
+        encoder.writer.bytes.removeAll(keepingCapacity: true)
+        try value.encode(to: &encoder)
+        try object.put(buffers.key.bytes, encoder.writer.bytes)
     }
 
     /// Removes the entry of `key`.
@@ -127,8 +132,9 @@ public struct PersistentMap<Key: PersistentKey, Value: PersistentValue>: Persist
         }
     }
 
-    private func decode(_ bytes: [UInt8], _ connection: Connection) throws -> Value {
-        try connection.decode(bytes, of: object.oid ?? .root) { try Value.decode(from: &$0) }
+    private func decode(_ bytes: [UInt8], _ connection: consuming Connection) throws -> Value {
+        var decoder = StateDecoder(bytes, connection: connection)
+        do { return try Value.decode(from: &decoder) } catch { throw readable(error) }
     }
 
     private var openConnection: Connection {

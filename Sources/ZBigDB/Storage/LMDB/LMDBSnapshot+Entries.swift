@@ -10,13 +10,27 @@ extension LMDBSnapshot {
         return count
     }
 
+    func entry(_ oid: OID, _ subkey: [UInt8], into state: inout [UInt8]) throws(StorageError) -> Bool {
+        unsafe try withRecords { cursor, _ throws(StorageError) in
+            try unsafe subkey.withRawBytes { subkey throws(StorageError) in
+                try unsafe RecordKey.withEncoded(oid, subkey, tid) { key throws(StorageError) in
+                    let key = UnsafeRawBufferPointer(key)
+                    guard let place = unsafe try cursor.seek(key),
+                        unsafe RecordKey.version(of: place.key, like: key) != nil,
+                        let found = unsafe try self.state(place, of: oid)
+                    else { return false }
+                    unsafe state.replaceAll(with: found)
+                    return true
+                }
+            }
+        }
+    }
+
     func entries(of oid: OID, in range: SubkeyRange, reversed: Bool, limit: Int) throws(StorageError)
         -> EntryBatch
     {
-        let prefix = oid.rawValue.bigEndianBytes
-        return unsafe try withRecords { cursor, _ throws(StorageError) in
-            try reversed
-                ? backward(cursor, prefix, range, limit) : forward(cursor, prefix, range, limit)
+        unsafe try withRecords { cursor, _ throws(StorageError) in
+            try reversed ? backward(cursor, oid, range, limit) : forward(cursor, oid, range, limit)
         }
     }
 
@@ -25,8 +39,9 @@ extension LMDBSnapshot {
 
     /// The newest version the snapshot sees comes first, older ones are passed over.
     private func forward(
-        _ cursor: borrowing LMDBCursor, _ prefix: [UInt8], _ range: SubkeyRange, _ limit: Int
+        _ cursor: borrowing LMDBCursor, _ oid: OID, _ range: SubkeyRange, _ limit: Int
     ) throws(StorageError) -> EntryBatch {
+        let prefix = oid.rawValue.bigEndianBytes
         var batch = EntryBatch.Builder(limit: limit)
         let start = prefix + range.from
         let end = KeyBound(prefix + range.to)
@@ -44,7 +59,7 @@ extension LMDBSnapshot {
                     break
                 }
                 unsafe last = key
-                if let state = unsafe try state(at, prefix) { unsafe batch.append(key, state) }
+                if let state = unsafe try state(at, of: oid) { unsafe batch.append(key, state) }
                 passed = 0
             } else {
                 passed += 1
@@ -72,8 +87,9 @@ extension LMDBSnapshot {
 
     /// Older versions come first: a newer one takes their place.
     private func backward(
-        _ cursor: borrowing LMDBCursor, _ prefix: [UInt8], _ range: SubkeyRange, _ limit: Int
+        _ cursor: borrowing LMDBCursor, _ oid: OID, _ range: SubkeyRange, _ limit: Int
     ) throws(StorageError) -> EntryBatch {
+        let prefix = oid.rawValue.bigEndianBytes
         var batch = EntryBatch.Builder(limit: limit)
         let start = KeyBound(prefix + range.from)
         let end = prefix + range.to
@@ -92,7 +108,7 @@ extension LMDBSnapshot {
                     break
                 }
                 unsafe last = UnsafeRawBufferPointer(start: nil, count: 0)
-                if let state = unsafe try state(at, prefix) {
+                if let state = unsafe try state(at, of: oid) {
                     unsafe batch.append(key, state)
                     unsafe last = key
                 }
@@ -118,11 +134,9 @@ extension LMDBSnapshot {
 
     /// What an entry holds; nil if it was removed.
     @inline(__always)
-    private func state(_ place: LMDBPlace, _ prefix: [UInt8]) throws(StorageError) -> UnsafeRawBufferPointer?
-    {
+    private func state(_ place: LMDBPlace, of oid: OID) throws(StorageError) -> UnsafeRawBufferPointer? {
         if let state = unsafe RecordValue.stateBytes(in: place.value) { return unsafe state }
         if unsafe RecordValue.isRemoval(place.value) { return nil }
-        let oid = OID(rawValue: UInt64(bigEndianBytes: prefix[...]))
         throw .corrupt(path: storage.path, what: "an entry of \(oid) cannot be read")
     }
 }

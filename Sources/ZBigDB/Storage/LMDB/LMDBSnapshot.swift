@@ -13,9 +13,13 @@ final class LMDBSnapshot: StorageSnapshot {
     let storage: LMDBStorage
     nonisolated(unsafe) private let pointer: OpaquePointer
     private let s = Lock()
-    // A cursor on `records`, kept for the next look-up; touched under S only.
-    nonisolated(unsafe) private var cursor: LMDBCursor?
-    nonisolated(unsafe) private var generation = -1
+    /// A cursor on `records`, kept for the next look-up.
+    private struct Kept: ~Copyable {
+        var cursor: LMDBCursor?
+        var generation = -1
+    }
+    // Touched under S only. Behind a pointer, where no look-up pays for checks of exclusive access.
+    nonisolated(unsafe) private let kept: UnsafeMutablePointer<Kept>
 
     /// The database as its last transaction left it.
     convenience init(_ storage: LMDBStorage) throws(StorageError) {
@@ -39,10 +43,13 @@ final class LMDBSnapshot: StorageSnapshot {
         self.storage = storage
         unsafe self.pointer = pointer
         self.tid = tid
+        unsafe kept = .allocate(capacity: 1)
+        unsafe kept.initialize(to: Kept())
     }
 
     deinit {
-        unsafe cursor = nil
+        unsafe kept.deinitialize(count: 1)
+        unsafe kept.deallocate()
         unsafe mdb_txn_abort(pointer)
     }
 
@@ -56,17 +63,18 @@ final class LMDBSnapshot: StorageSnapshot {
         environment.gate.enter()
         defer { environment.gate.leave() }
         return try s { () throws(StorageError) -> R in
-            if unsafe generation != environment.generation { unsafe cursor = nil }
-            unsafe generation = environment.generation
-            if unsafe self.cursor == nil {
-                unsafe self.cursor = unsafe try transaction.cursor(storage.format.records)
+            let generation = environment.generation
+            if unsafe kept.pointee.generation != generation {
+                unsafe kept.pointee = Kept(cursor: nil, generation: generation)
             }
-            guard let cursor = unsafe self.cursor.take() else {
-                preconditionFailure("a cursor was just made")
+            switch unsafe kept.pointee.cursor {
+            case .some(let cursor): return try unsafe body(cursor, transaction)
+            case .none:
+                let cursor = unsafe try transaction.cursor(storage.format.records)
+                let result = try unsafe body(cursor, transaction)
+                unsafe kept.pointee.cursor = consume cursor
+                return result
             }
-            let result = try unsafe body(cursor, transaction)
-            unsafe self.cursor = consume cursor
-            return result
         }
     }
 
