@@ -28,20 +28,18 @@ struct BulkPowerCutTests {
         return connection
     }
 
-    private struct Failure: Error { let what: String }
-
     private static func check(_ path: String, _ value: Int) throws {
         let database = try Database(path, configuration: .small)
         let connection = try database.connect()
         let text = try connection.note("note").text
-        guard text == "\(value)" else { throw Failure(what: "\(text) is there, not \(value)") }
+        guard text == "\(value)" else { throw ChildFailure("\(text) is there, not \(value)") }
         let wrong = try connection.root.array("array").withUnsafeBytes(of: 0..<bytes) { bytes in
             let elements = bytes.bindMemory(to: Int64.self)
             return stride(from: 0, to: elements.count, by: step).count { elements[$0] != Int64(value) }
         }
-        guard wrong == 0 else { throw Failure(what: "\(wrong) pages are not of transaction \(value)") }
+        guard wrong == 0 else { throw ChildFailure("\(wrong) pages are not of transaction \(value)") }
         let report = try database.verify()
-        guard report.problems.isEmpty else { throw Failure(what: "\(report.problems)") }
+        guard report.problems.isEmpty else { throw ChildFailure("\(report.problems)") }
         try connection.close()
         try database.close()
     }
@@ -51,7 +49,7 @@ struct BulkPowerCutTests {
         let folder = try TemporaryFolder()
         let path = folder.file()
         await #expect(processExitsWith: .success) { [path = path as String] in
-            do {
+            try ChildFailure.reporting(path) {
                 let database = try Database(path, create: true, configuration: .small)
                 let connection = try BulkPowerCutTests.prepare(database)
                 let power = try PowerCut(path)
@@ -84,13 +82,10 @@ struct BulkPowerCutTests {
                 try connection.close()
                 try database.close()
                 let (cuts, found) = (state.withLock { $0.cuts }, failures.withLock { $0 })
-                guard found.isEmpty, cuts >= 4 else { throw Failure(what: "\(cuts) cuts, \(found)") }
-            } catch {
-                try "\(error)".write(toFile: path + ".failure", atomically: true, encoding: .utf8)
-                throw error
+                guard found.isEmpty, cuts >= 4 else { throw ChildFailure("\(cuts) cuts, \(found)") }
             }
         }
-        #expect((try? String(contentsOfFile: path + ".failure", encoding: .utf8)) == nil)
+        #expect(ChildFailure.reported(path) == nil)
     }
 
     @Test("the batches of a transaction are flushed together, by its flip")

@@ -49,26 +49,6 @@ struct JournalTests {
         return last
     }
 
-    /// Runs the part of a test that is in a process of its own, whose messages nobody sees: what went
-    /// wrong is in a file.
-    private static func reporting(_ path: String, _ body: () throws -> Void) throws {
-        do {
-            try body()
-        } catch {
-            try "\(error)".write(toFile: path + ".failure", atomically: true, encoding: .utf8)
-            throw error
-        }
-    }
-
-    private static func failure(_ path: String) -> String? {
-        try? String(contentsOfFile: path + ".failure", encoding: .utf8)
-    }
-
-    private struct Failure: Error {
-        let what: String
-        init(_ what: String) { self.what = what }
-    }
-
     private struct Lost: Error {
         let writer: Int
         let found: Int
@@ -85,7 +65,7 @@ struct JournalTests {
         while true {
             try commit(number, writer, connection)
             if number >= last, try JournalFile.isActive(path) { return number }
-            if number > 20_000 { throw Failure("no journal") }
+            if number > 20_000 { throw ChildFailure("no journal") }
             number += 1
         }
     }
@@ -96,7 +76,7 @@ struct JournalTests {
         let path = folder.file()
         try Self.prepare(path)
         await #expect(processExitsWith: .success) { [path = path as String, series = series as Int] in
-            try JournalTests.reporting(path) {
+            try ChildFailure.reporting(path) {
                 var random = ArrayRandom("JournalTests.powerCut \(series)")
                 var (cuts, journaled) = (0, 0)
                 let database = try Database(path, configuration: .small)
@@ -112,23 +92,23 @@ struct JournalTests {
                     let left = try Database(copy, configuration: .small)
                     try JournalTests.check(left, 0, atLeast: number)
                     let report = try left.verify()
-                    if !report.problems.isEmpty { throw JournalTests.Failure("\(report.problems)") }
+                    if !report.problems.isEmpty { throw ChildFailure("\(report.problems)") }
                     try left.close()
                     guard !FileManager.default.fileExists(atPath: JournalFile.path(of: copy)) else {
-                        throw JournalTests.Failure("the journal stays")
+                        throw ChildFailure("the journal stays")
                     }
                     cuts += 1
                     if try JournalFile.isActive(path) { journaled += 1 }
                 }
                 guard cuts > 10, journaled > 3 else {
-                    throw JournalTests.Failure("no journal")
+                    throw ChildFailure("no journal")
                 }
                 CommitProbe.set(nil)
                 try connection.close()
                 try database.close()
             }
         }
-        #expect(Self.failure(path) == nil)
+        #expect(ChildFailure.reported(path) == nil)
     }
 
     @Test("writers that share a flush lose nothing that was acknowledged to any of them")
@@ -137,7 +117,7 @@ struct JournalTests {
         let path = folder.file()
         try Self.prepare(path, writers: 6)
         await #expect(processExitsWith: .success) { [path = path as String] in
-            try JournalTests.reporting(path) {
+            try ChildFailure.reporting(path) {
                 var random = ArrayRandom("JournalTests.powerCutOfMany")
                 let database = try Database(path, configuration: .small)
                 let first = try database.connect()
@@ -175,7 +155,7 @@ struct JournalTests {
                     else { continue }
                     let left = try Database(copy, configuration: .small)
                     for writer in 0..<6 { try JournalTests.check(left, writer, atLeast: known[writer]) }
-                    guard try left.verify().problems.isEmpty else { throw JournalTests.Failure("damaged") }
+                    guard try left.verify().problems.isEmpty else { throw ChildFailure("damaged") }
                     try left.close()
                 }
                 acknowledged.stop()
@@ -185,7 +165,7 @@ struct JournalTests {
                 try database.close()
             }
         }
-        #expect(Self.failure(path) == nil)
+        #expect(ChildFailure.reported(path) == nil)
     }
 
     @Test("a power cut while the journal is worked off changes nothing")
@@ -239,18 +219,18 @@ struct JournalTests {
         }
         while counters[0] < 20 { try await Task.sleep(for: .milliseconds(2)) }
         await #expect(processExitsWith: .success) { [path = path as String] in
-            try Self.reporting(path) {
+            try ChildFailure.reporting(path) {
                 let database = try Database(path, configuration: .small)
-                guard try !JournalFile.isActive(path) else { throw Failure("the journal goes on") }
+                guard try !JournalFile.isActive(path) else { throw ChildFailure("the journal goes on") }
                 let connection = try database.connect()
                 for number in 1...30 { try Self.commit(number, 1, connection) }
                 // Neither begins one while the other is there.
-                guard try !JournalFile.isActive(path) else { throw Failure("there is a journal") }
+                guard try !JournalFile.isActive(path) else { throw ChildFailure("there is a journal") }
                 try connection.close()
                 try database.close()
             }
         }
-        #expect(Self.failure(path) == nil)
+        #expect(ChildFailure.reported(path) == nil)
         counters.stop()
         while !counters.hasEnded { try await Task.sleep(for: .milliseconds(2)) }
         try Self.check(database, 0, atLeast: counters[0])
@@ -280,7 +260,7 @@ struct JournalTests {
         try Self.check(reader, 0, atLeast: 30)
         await #expect(processExitsWith: .success) { [path = path as String] in
             let database = try Database(path, configuration: .small)
-            guard try !JournalFile.isActive(path) else { throw Failure("the journal goes on") }
+            guard try !JournalFile.isActive(path) else { throw ChildFailure("the journal goes on") }
             let last = try Self.check(database, 0, atLeast: 30)
             let connection = try database.connect()
             try Self.commit(last + 1, 0, connection)

@@ -32,18 +32,7 @@ struct ListConcurrencyTests {
         func conflict(_ first: (Numbers) throws -> Void, _ second: (Numbers) throws -> Void) throws
             -> ConflictError?
         {
-            try one.begin()
-            try two.begin()
-            try first(mine)
-            try second(yours)
-            try one.commit()
-            defer { try? two.abort() }
-            do {
-                try two.commit()
-                return nil
-            } catch let error as ConflictError {
-                return error
-            }
+            try conflictOfCommits(of: one, { try first(mine) }, of: two, { try second(yours) })
         }
         #expect(try conflict({ try $0.update(-1, at: 5) }, { try $0.update(-2, at: 15_000) }) == nil)
         try one.begin()

@@ -137,18 +137,7 @@ struct MapTests {
         func conflict(_ first: (Numbers) throws -> Void, _ second: (Numbers) throws -> Void) throws
             -> ConflictError?
         {
-            try one.begin()
-            try two.begin()
-            try first(mine)
-            try second(yours)
-            try one.commit()
-            defer { try? two.abort() }
-            do {
-                try two.commit()
-                return nil
-            } catch let error as ConflictError {
-                return error
-            }
+            try conflictOfCommits(of: one, { try first(mine) }, of: two, { try second(yours) })
         }
         let error = try conflict(
             { try $0.updateValue("x", forKey: 5) }, { try $0.updateValue("y", forKey: 5) })

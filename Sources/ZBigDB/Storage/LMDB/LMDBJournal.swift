@@ -118,21 +118,11 @@ final class LMDBJournal: Sendable {
             let now = Self.now()
             state.streak = now - state.lastCommit < Self.pause ? state.streak + 1 : 0
             state.lastCommit = now
-            return state.streak >= Self.commitsToBegin && !state.isUnavailable
+            return state.streak >= Self.commitsToBegin
         }
         // The pin keeps pages that a full file needs.
         if environment.isNearlyFull { return false }
-        if isActive(environment) { return true }
-        guard isQuick, environment.options.durability == .full, !environment.isOpenForWritingElsewhere
-        else { return false }
-        do throws(StorageError) {
-            try begin(environment)
-            return true
-        } catch {
-            // Without a journal every commit is flushed, which is as safe.
-            locked { $0.isUnavailable = true }
-            return false
-        }
+        return isActive(environment) || (isQuick && begin(environment))
     }
 
     /// Whether there is room for these entries before the next checkpoint.
@@ -212,15 +202,7 @@ final class LMDBJournal: Sendable {
     /// Sees to it, where that is possible, that such blocks take no flush. With LMDB's writer lock held,
     /// and nothing written.
     func beginForBlocks(_ environment: LMDBEnvironment) {
-        guard environment.options.durability == .full, !locked({ $0.isUnavailable }),
-            !environment.isNearlyFull, !isActive(environment), !environment.isOpenForWritingElsewhere
-        else { return }
-        do throws(StorageError) {
-            try begin(environment)
-        } catch {
-            // Without a journal every batch is flushed, which is as safe.
-            locked { $0.isUnavailable = true }
-        }
+        if !environment.isNearlyFull, !isActive(environment) { begin(environment) }
     }
 
     /// Has such blocks flushed in the background, so that the flush in the end waits for the last of them only.
@@ -289,8 +271,24 @@ final class LMDBJournal: Sendable {
 
     // MARK: Begin and end
 
-    /// What is committed so far is flushed; LMDB's writer lock is held.
-    private func begin(_ environment: LMDBEnvironment) throws(StorageError) {
+    /// Begins a journal if the file is one process's alone. What is committed so far is flushed; LMDB's
+    /// writer lock is held.
+    @discardableResult
+    private func begin(_ environment: LMDBEnvironment) -> Bool {
+        guard environment.options.durability == .full, !locked({ $0.isUnavailable }),
+            !environment.isOpenForWritingElsewhere
+        else { return false }
+        do throws(StorageError) {
+            try create(environment)
+            return true
+        } catch {
+            // Without a journal every commit and every batch is flushed, which is as safe.
+            locked { $0.isUnavailable = true }
+            return false
+        }
+    }
+
+    private func create(_ environment: LMDBEnvironment) throws(StorageError) {
         var file = locked { $0.file }
         if file == nil { file = try JournalFile(path, create: true) }
         guard let file else { return }
