@@ -21,7 +21,7 @@ let package = Package(
         .executableTarget(
             name: "VirtMemBenchmarks",
             dependencies: [
-                "BenchFiles", .product(name: "Benchmark", package: "benchmark"),
+                "BenchFiles", "CKernels", .product(name: "Benchmark", package: "benchmark"),
                 .product(name: "VirtMem", package: "zbigdb"),
             ],
             path: "Benchmarks/VirtMem",

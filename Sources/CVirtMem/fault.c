@@ -109,16 +109,28 @@ static void chain(int signal_number, siginfo_t *info, void *context, int from_ha
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-// How often a thread looks for its answer before it sleeps: some 10 us, and
-// not at all where nobody else could give the answer meanwhile.
-static int spins;
+// How long a thread looks for its answer before it sleeps: most answers come sooner, and being
+// woken takes longer. A time, not a count: how long a pause is differs tenfold between processors.
+#define LOOKING_NANOSECONDS 30000
+// So many at once: the others leave their processors to who gives the answers.
+static int most_looking;
+static _Atomic int looking;
+
+static void look_for_reply(cvirtmem_fault *fault) {
+    if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) < most_looking) {
+        uint64_t end = cvirtmem_now() + LOOKING_NANOSECONDS;
+        do {
+            for (int i = 0; i < 32 && cvirtmem_load(&fault->reply) == CVIRTMEM_WAITING; i++) cvirtmem_relax();
+        } while (cvirtmem_load(&fault->reply) == CVIRTMEM_WAITING && cvirtmem_now() < end);
+    }
+    atomic_fetch_sub_explicit(&looking, 1, memory_order_relaxed);
+}
 
 // Hands a fault to a service thread and waits for its reply.
 static uint32_t ask(uintptr_t address, uint32_t region, uint32_t kind) {
     cvirtmem_fault fault = {.address = address, .region = region, .kind = kind, .reply = CVIRTMEM_WAITING};
     cvirtmem_push(&fault);
-    // Most answers come within microseconds, and waking from a sleep takes longer.
-    for (int i = 0; i < spins && cvirtmem_load(&fault.reply) == CVIRTMEM_WAITING; i++) cvirtmem_relax();
+    look_for_reply(&fault);
     // Said before sleeping, so that only a sleeper is woken.
     uint32_t reply = CVIRTMEM_WAITING;
     if (!__atomic_compare_exchange_n(&fault.reply, &reply, CVIRTMEM_SLEEPING, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -188,7 +200,7 @@ static int install_for(int signal_number, struct previous *previous) {
 
 static int install_once(void) {
     cvirtmem_prepare_queue();
-    spins = cvirtmem_has_processors() ? 500 : 0;
+    most_looking = cvirtmem_processors() - 1;
     pthread_atfork(NULL, NULL, after_fork_in_child);
 
     int result = install_for(SIGSEGV, &previous_segv);

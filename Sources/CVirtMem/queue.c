@@ -37,18 +37,18 @@ static _Atomic uint32_t sleepers;
 #define WAKING_NANOSECONDS 50000
 // After this many watches in vain nobody watches, until faults come fast again.
 #define MOST_TRIES 4
-static int has_processors;
+static int processors;
 static _Atomic int is_watched;
 static _Atomic int tries;
 static _Atomic uint64_t last_end;  // when a service thread last had nothing more to do
 
 void cvirtmem_prepare_queue(void) {
     cpu_set_t usable;
-    has_processors = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) > 1
-                                                                       : sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    processors = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable)
+                                                                   : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-int cvirtmem_has_processors(void) { return has_processors; }
+int cvirtmem_processors(void) { return processors; }
 
 static int is_empty(void) { return !atomic_load(&arrived) && !atomic_load(&ready); }
 
@@ -87,19 +87,13 @@ static cvirtmem_fault *take(void) {
     return first;
 }
 
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 // Looks out for a fault for a moment, if one is likely and nobody else does.
 static void watch(uint64_t since) {
-    if (!has_processors || atomic_load(&tries) == 0 || atomic_exchange(&is_watched, 1)) return;
+    if (processors < 2 || atomic_load(&tries) == 0 || atomic_exchange(&is_watched, 1)) return;
     uint64_t end = since + WATCH_NANOSECONDS;
     do {
         for (int i = 0; i < 32 && is_empty(); i++) cvirtmem_relax();
-    } while (is_empty() && now() < end);
+    } while (is_empty() && cvirtmem_now() < end);
     if (is_empty()) atomic_fetch_sub(&tries, 1);
     atomic_store(&is_watched, 0);
 }
@@ -112,7 +106,7 @@ static void sleep_until_called(void) {
 }
 
 cvirtmem_fault *cvirtmem_next_fault(void) {
-    uint64_t since = now();
+    uint64_t since = cvirtmem_now();
     atomic_store_explicit(&last_end, since, memory_order_relaxed);
     cvirtmem_fault *fault = take();
     if (!fault) {
@@ -123,7 +117,7 @@ cvirtmem_fault *cvirtmem_next_fault(void) {
         sleep_until_called();
         fault = take();
     }
-    uint64_t gap = now() - atomic_load_explicit(&last_end, memory_order_relaxed);
+    uint64_t gap = cvirtmem_now() - atomic_load_explicit(&last_end, memory_order_relaxed);
     if (gap < WATCH_NANOSECONDS + WAKING_NANOSECONDS) atomic_store(&tries, MOST_TRIES);
     return fault;
 }

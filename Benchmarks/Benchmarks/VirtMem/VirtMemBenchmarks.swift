@@ -1,5 +1,6 @@
 import BenchFiles
 import Benchmark
+import CKernels
 import Foundation
 import VirtMem
 
@@ -59,6 +60,17 @@ let benchmarks: @Sendable () -> Void = {
         touch(handle, 0..<blocks)
         try handle.invalidate(apart)
         measure(benchmark) { touch(handle, apart) }
+    }
+
+    // What a fault costs with a signal handler that maps the block and knows nothing else: the machine's part.
+    Benchmark("read-fault-bare-x32") { benchmark in
+        let file = try BenchFile(path, count: blocks, mode: .extents(shift: 0))
+        try file.fill()
+        guard kernels_bare_begin(file.descriptor, file.blockSize, apart.count) else {
+            throw CocoaError(.featureUnsupported)
+        }
+        measure(benchmark) { kernels_bare_touch() }
+        kernels_bare_end()
     }
 
     Benchmark("read-fault-extent-grouped-x512") { benchmark in
