@@ -19,7 +19,8 @@ struct Tool: ParsableCommand {
             CreateCommand.self, ImportCommand.self, ExportCommand.self, ListCommand.self, InfoCommand.self,
             GetCommand.self, SetCommand.self, DumpCommand.self, RemoveCommand.self, StatsCommand.self,
             LogCommand.self, HistoryCommand.self, UndoCommand.self, TagCommand.self,
-            VerifyCommand.self, PackCommand.self, CompactCommand.self,
+            VerifyCommand.self, PackCommand.self, CompactCommand.self, CopyCommand.self,
+            ExportObjectsCommand.self, ImportObjectsCommand.self,
             DemoCommand.self, DemoObserverCommand.self,
         ])
 

@@ -132,6 +132,17 @@ public final class ZBigFile: PersistentObject {
         backend?.drop(from: firstWhole, cutting: byte / blockSize)
     }
 
+    /// Gives a block of an imported file its bytes, and zeros behind them.
+    ///
+    /// - Parameter blocks: how many blocks the file will have.
+    func fill(_ block: Int, with bytes: [UInt8], blocks: Int) throws {
+        let handle = try memory(reaching: blocks * blockSize)
+        let start = block * blockSize
+        try unsafe handle.withUnsafeMutableBytes(of: start..<(start + bytes.count)) { target in
+            unsafe target.copyBytes(from: bytes)
+        }
+    }
+
     // MARK: Savepoints
 
     /// Stores all changes ahead of the commit, and remembers where they are.

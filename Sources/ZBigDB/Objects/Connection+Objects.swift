@@ -59,6 +59,7 @@ extension Connection {
             throw DatabaseError.foreignObject(
                 name: object.objectLabel, path: object.connection?.path ?? "a closed connection")
         }
+        if object.isImported { throw DatabaseError.importTakenBack(name: object.objectLabel) }
         try joinTransaction()
         let oid = try nextNumber()
         object.oid = oid

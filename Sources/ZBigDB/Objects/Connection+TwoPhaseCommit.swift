@@ -1,3 +1,4 @@
+internal import Logging
 internal import VirtMem
 
 // The database's part in a two-phase commit.
@@ -47,6 +48,7 @@ extension Connection: DataManager {
             try changed[index].collectWrites(&builder)
             index += 1
         }
+        warnOfLargeRecord(builder.writes)
         var readings = self.readings
         var cutOffs: [CutOff] = []
         let seen = try snapshot.tid
@@ -66,6 +68,13 @@ extension Connection: DataManager {
             writes: builder.writes, blockWrites: builder.blockWrites,
             blockEdges: builder.blockEdges, readings: relied, cutOffs: cutOffs, snapshot: try snapshot,
             blocks: writer)
+    }
+
+    /// Behaviour H47.
+    private func warnOfLargeRecord(_ writes: RecordWrites) {
+        guard let (key, bytes) = writes.largest(above: database.configuration.largeRecordSize) else { return }
+        Log.storage.warning(
+            "\(path): object \(key.oid), \(key.part) has \(bytes) bytes; large data belongs into arrays")
     }
 
     /// Says yes, or throws ``ConflictError`` or ``StorageError``.
@@ -143,6 +152,7 @@ extension Connection: DataManager {
             object.connection = nil
             object.storedVersion = nil
             object.objectStatus = .unsaved
+            if object.isImported { object.didRevert() }
         }
         for object in changed where object.connection != nil {
             object.objectStatus = .ghost

@@ -55,6 +55,9 @@ public final class Database: Sendable {
         public var cachedObjects = 10_000
         /// Bytes of stored states that the objects a connection keeps may take. 64 MiB.
         public var cachedBytes = 64 << 20
+        /// A commit with a record of more than this many bytes, a state or the value of an entry, is logged as a
+        /// warning: it is in memory as a whole, and arrays are the place for large data. 16 MiB.
+        public var largeRecordSize = 16 << 20
         /// Idle connections kept for `read` and `write`. 7.
         public var pooledConnections = 7
         /// How long a connection stays idle before it is closed. Ten minutes.

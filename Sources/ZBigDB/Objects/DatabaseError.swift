@@ -27,6 +27,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
     case foreignObject(name: String, path: String)
     /// The object is in no database yet; add it to a connection first.
     case notAdded(name: String)
+    /// The object was imported in a transaction that was aborted or rolled back; import it again.
+    case importTakenBack(name: String)
     /// A list has no element, or no place to insert one, at this index.
     case indexOutOfRange(what: String, index: Int, count: Int)
 
@@ -59,6 +61,8 @@ public enum DatabaseError: Error, CustomStringConvertible {
                 + "connections, nor referred to from one database in another"
         case .indexOutOfRange(let what, let index, let count):
             return "index \(index) is out of range: \(what) has \(count) element(s)"
+        case .importTakenBack(let name):
+            return "\(name) was imported in a transaction that was taken back; import it again"
         case .notAdded(let name): return "\(name) is in no database yet; add it to a connection first"
         }
     }

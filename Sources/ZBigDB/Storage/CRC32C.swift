@@ -7,7 +7,9 @@ enum CRC32C {
         return unsafe cchecksum_crc32c(seed, base, bytes.count)
     }
 
-    static func checksum(_ bytes: [UInt8]) -> UInt32 { unsafe bytes.withUnsafeBytes { unsafe checksum($0) } }
+    static func checksum(_ bytes: [UInt8], seed: UInt32 = 0) -> UInt32 {
+        unsafe bytes.withUnsafeBytes { unsafe checksum($0, seed: seed) }
+    }
 
     /// The checksum of each page of `bytes`.
     static func pages(_ bytes: UnsafeRawBufferPointer, pageSize: Int) -> [UInt32] {

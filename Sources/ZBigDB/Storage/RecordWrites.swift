@@ -23,6 +23,14 @@ struct RecordWrites: Sendable {
     /// Bytes of all subkeys and values.
     var byteCount: Int { bytes.count }
 
+    /// The record with the largest value, with its bytes, if it has more than `limit`.
+    func largest(above limit: Int) -> (key: RecordKey, bytes: Int)? {
+        guard byteCount > limit, let item = items.max(by: { $0.valueCount < $1.valueCount }),
+            item.valueCount > limit
+        else { return nil }
+        return (RecordKey(item.oid, Array(bytes[item.start..<item.middle])), item.valueCount)
+    }
+
     mutating func reserve(_ count: Int, bytes byteCount: Int) {
         items.reserveCapacity(items.count + count)
         bytes.reserveCapacity(bytes.count + byteCount)

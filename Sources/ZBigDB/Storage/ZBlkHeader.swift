@@ -180,9 +180,3 @@ struct ZBlkHeader: Equatable, Sendable {
         init(_ description: String) { self.description = description }
     }
 }
-
-extension CRC32C {
-    static func checksum(_ bytes: [UInt8], seed: UInt32) -> UInt32 {
-        unsafe bytes.withUnsafeBytes { unsafe checksum($0, seed: seed) }
-    }
-}

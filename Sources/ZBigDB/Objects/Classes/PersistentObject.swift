@@ -26,6 +26,8 @@ open class PersistentObject: PersistentReference {
     final var isRemoved = false
     /// The version its state comes from; nil if it was never stored.
     final var storedVersion: TID?
+    /// Whether it came by an import: parts of its state are encoded, so it cannot go elsewhere when that is taken back.
+    final var isImported = false
 
     /// The stable name the class is stored under. Unless a class says otherwise it is the
     /// name of the type: give it explicitly before renaming the type.

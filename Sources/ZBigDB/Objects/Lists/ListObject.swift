@@ -20,7 +20,7 @@ public final class ListObject: PersistentObject {
 
     /// Whether it was never stored. It may lose its connection again, and with it the numbers of objects, so
     /// references to them are not written before the commit.
-    private var isNew: Bool { storedVersion == nil && objectStatus != .ghost }
+    private var isNew: Bool { storedVersion == nil && objectStatus != .ghost && !isImported }
 
     /// Sees that the tree is the one of the connection's snapshot, with this transaction's changes.
     private func current() throws -> ListSource {
@@ -151,14 +151,21 @@ public final class ListObject: PersistentObject {
         }
     }
 
+    /// Adds elements that are encoded already, to a list of an import.
+    func appendImported(_ items: ListLeaf) throws {
+        // Nothing of it is stored.
+        shown = shown ?? .zero
+        try tree.insert(items, at: tree.count, .none)
+    }
+
     override func collectWrites(_ builder: inout CommitBuilder) throws {
         if let failure { throw failure }
         let oid = try builder.oid(of: self)
-        guard storedVersion == nil else {
+        if storedVersion == nil { try builder.writeState(of: self) }
+        guard isNew else {
             if tree.hasChanges { try tree.collectWrites(oid, &builder) }
             return
         }
-        try builder.writeState(of: self)
         if tree.count == 0 { return }
         // Encoded now, elements fit into other leaves than before.
         var encoded = ListTree()

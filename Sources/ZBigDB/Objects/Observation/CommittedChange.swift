@@ -8,7 +8,7 @@
 ///
 /// It says what changed, not how: look at it through a connection, which sees this transaction, and perhaps
 /// later ones, from its next boundary on.
-public struct CommittedChange: Sendable {
+public struct CommittedChange: Sendable, Equatable {
     /// The database's file.
     public let path: String
     /// The transaction's number.

@@ -19,6 +19,31 @@ extension Database {
             start: Result { try after ?? openStorage().openSnapshot().tid })
     }
 
+    /// The transactions of a range that changed anything, the oldest first, the first and last of the range included
+    /// (behaviour H41): what there is now, without waiting for more.
+    ///
+    /// What a transaction made of an object shows a connection at it, see ``connect(at:)``, or ``Connection/history(of:before:limit:)``;
+    /// an object that is not there was removed by it. One that undid others has their numbers in its metadata, as "undo".
+    ///
+    /// - Parameters:
+    ///   - first: where to begin; nil for the oldest that the log still has.
+    ///   - last: where to end; nil for the last one there is.
+    ///   - limit: how many transactions of the log are looked at: the next page begins behind the last of this one.
+    /// - Throws: ``ChangesForgotten`` if the log does not go back to `first` any more, ``StorageError``.
+    /// - Complexity: O(changes of these transactions).
+    public func committedChanges(from first: TID? = nil, through last: TID? = nil, limit: Int = 1000) throws
+        -> [CommittedChange]
+    {
+        let storage = try openStorage()
+        let snapshot = try storage.openSnapshot()
+        let before = try first.map { TID(rawValue: max($0.rawValue, 1) - 1) } ?? storage.logStart()
+        guard let records = try snapshot.transactions(after: before, limit: limit) else {
+            throw ChangesForgotten(path: path, after: before)
+        }
+        return records.lazy.filter { record in last.map { record.tid <= $0 } ?? true }
+            .compactMap { CommittedChange($0, .all, path: self.path) }
+    }
+
     /// Committed transactions that change an object, any entry of a map or set, or any element of a list or array.
     ///
     /// It begins behind what the object's connection shows, so nothing falls between looking and observing:

@@ -55,16 +55,6 @@ final class JournalFile: Sendable {
         return unsafe open(path, flags)
     }
 
-    /// Makes the file's name durable.
-    private static func flushFolder(of path: String) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if descriptor >= 0 {
-            fsync(descriptor)
-            close(descriptor)
-        }
-    }
-
     private static func write(_ bytes: [UInt8], at offset: Int, to descriptor: Int32, _ path: String)
         throws(StorageError)
     {

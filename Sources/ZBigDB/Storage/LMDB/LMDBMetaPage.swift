@@ -11,6 +11,7 @@ enum LMDBPageLayout {
     /// In the two pages at the start of the file that say which state it is in.
     static let metaFreeTree = 40
     static let metaMainTree = 88
+    static let metaLastPage = 136
     static let metaTransaction = 144
     static let metaEnd = 152
 
@@ -42,11 +43,29 @@ struct LMDBMetaPage: Sendable {
         guard (512...65536).contains(pageSize) else { return nil }
     }
 
+    /// Bytes that the file had in use.
+    var usedBytes: Int? {
+        let (bytes, overflow) = (number(LMDBPageLayout.metaLastPage) &+ 1).multipliedReportingOverflow(
+            by: UInt64(pageSize))
+        return overflow ? nil : Int(exactly: bytes)
+    }
+
     /// The newest state of a file that nobody writes to meanwhile.
     static func newest(_ descriptor: Int32) -> LMDBMetaPage? {
-        guard let first = read(descriptor, 0) else { return nil }
-        guard let second = read(descriptor, first.pageSize) else { return first }
-        return second.transaction > first.transaction ? second : first
+        both(descriptor).max { $0.transaction < $1.transaction }
+    }
+
+    /// The state that a transaction left, if it is one of the last two, also while somebody writes.
+    static func state(of transaction: UInt64, _ descriptor: Int32) -> LMDBMetaPage? {
+        let found = both(descriptor).first { $0.transaction == transaction }
+        // Read twice: it may have been overwritten meanwhile.
+        let again = both(descriptor).first { $0.transaction == transaction }
+        return found?.bytes == again?.bytes ? found : nil
+    }
+
+    private static func both(_ descriptor: Int32) -> [LMDBMetaPage] {
+        guard let first = read(descriptor, 0) else { return [] }
+        return [first] + (read(descriptor, first.pageSize).map { [$0] } ?? [])
     }
 
     private static func read(_ descriptor: Int32, _ offset: Int) -> LMDBMetaPage? {

@@ -9,5 +9,8 @@ final class LMDBPin: Sendable {
         unsafe pointer = try environment.beginRead()
     }
 
+    /// LMDB's number of the transaction that left this state.
+    var transaction: UInt64 { UInt64(unsafe LMDBTransaction(pointer: pointer, path: path).number) }
+
     deinit { unsafe LMDBTransaction(pointer: pointer, path: path).abort() }
 }

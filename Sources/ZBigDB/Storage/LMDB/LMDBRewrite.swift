@@ -85,12 +85,7 @@ struct LMDBRewrite {
             throw LMDBCode.error(errno, path, "putting the rewritten file in place")
         }
         unsafe unlink(path + "-lock")
-        let folder = path.lastIndex(of: "/").map { path.prefix(upTo: $0) }.map(String.init) ?? "."
-        let descriptor = unsafe open(folder.isEmpty ? "/" : folder, O_RDONLY | O_CLOEXEC)
-        if descriptor >= 0 {
-            fsync(descriptor)
-            close(descriptor)
-        }
+        flushFolder(of: path)
     }
 
     private mutating func copy() throws -> Int {

@@ -230,3 +230,12 @@ final class LMDBSnapshot: StorageSnapshot {
         }
     }
 }
+
+extension LMDBStorage {
+    /// The log has all transactions behind this one.
+    func logStart() throws(StorageError) -> TID {
+        unsafe try environment.read { transaction throws(StorageError) in
+            TID(rawValue: try unsafe transaction.counter(format.meta, FileFormat.MetaKey.logStart))
+        }
+    }
+}

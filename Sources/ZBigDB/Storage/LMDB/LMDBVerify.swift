@@ -49,7 +49,7 @@ public struct VerifyReport: Sendable {
 
 /// Checks one snapshot of a file: that every record can be read, every block it
 /// names is there, is its own, and has the bytes its checksums say, that objects have as many
-/// entries as is said, that nothing is left over, and that the log is in order.
+/// entries as is said, that references lead to objects, that nothing is left over, and that the log is in order.
 @safe
 struct LMDBVerify {
     private let storage: LMDBStorage
@@ -104,6 +104,7 @@ struct LMDBVerify {
         var owners = self.owners
         var newer: (key: RecordKey, blocks: Set<BlockID>)?
         var tally = EntryTally()
+        var references = ReferenceCheck(try unsafe transaction.cursor(storage.format.records))
         // The newest version comes first.
         var visited: OID?
         unsafe try forEach(storage.format.records) { entry throws(StorageError) in
@@ -126,6 +127,9 @@ struct LMDBVerify {
             if key.subkey.isEmpty, key.oid != visited {
                 visited = key.oid
                 if case .state(let state) = value { visit(key.oid, state) }
+            }
+            if newer?.key != key, case .state(let state) = value {
+                report.problems += try references.problems(of: key, state)
             }
             let blocks = value.recipe?.blocks ?? []
             for part in value.recipe?.parts ?? [] {
