@@ -12,6 +12,8 @@ struct Retention: Sendable, Equatable {
 
     /// All versions there are.
     static let everything = Retention(start: .zero)
+    /// The newest of each record.
+    static let newest = Retention(start: .largest)
 
     /// - Parameter newer: the next newer version of the record, if there is one.
     func keeps(_ version: TID, newer: TID?) -> Bool {

@@ -77,6 +77,12 @@ struct EntryReadingTests {
         _ = try storage.environment.write { transaction throws(WriteFailure) in
             try transaction.delete(storage.format.records, RecordKey(oid).encoded(state.tid))
         }
+        // Only the name that still leads to it is wrong.
+        #expect(
+            try temporary.database.verify().problems.map(\.what)
+                == ["entry \"map\" refers to object \(oid), which is missing"])
+        try connection.root.remove("map")
+        try connection.commit()
         #expect(try temporary.database.verify().problems == [])
     }
 

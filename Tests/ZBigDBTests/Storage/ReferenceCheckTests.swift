@@ -51,5 +51,17 @@ struct ReferenceCheckTests {
         try holder.set(next: nil)
         try connection.commit()
         #expect(try database.verify().problems == [])
+
+        // Nor does what no name leads to: of that a part may have been packed away.
+        let left = Note("", next: Note("held"))
+        try connection.root.set("left", left)
+        try connection.commit()
+        try connection.setStored(
+            .reference(missing, className: "test.Note"), for: "next", of: try #require(left.oid))
+        try connection.commit()
+        #expect(try database.verify().problems.map(\.oid) == [left.oid])
+        try connection.root.remove("left")
+        try connection.commit()
+        #expect(try database.verify().problems == [])
     }
 }

@@ -129,7 +129,7 @@ struct LMDBVerify {
                 if case .state(let state) = value { visit(key.oid, state) }
             }
             if newer?.key != key, case .state(let state) = value {
-                report.problems += try references.problems(of: key, state)
+                try references.check(key, state)
             }
             let blocks = value.recipe?.blocks ?? []
             for part in value.recipe?.parts ?? [] {
@@ -141,6 +141,7 @@ struct LMDBVerify {
             newer = (key, blocks)
         }
         if let problem = tally.finish() { report.problems.append(problem) }
+        report.problems += unsafe references.finish(storage, transaction)
         self.report = report
         self.owners = owners
     }
