@@ -38,8 +38,9 @@ struct Runner {
             _ = try runChild(.create, system, phase: nil)
         }
         for before in workload.preparations { _ = try runChild(before, system, phase: nil) }
+        // Also what is there already: how it came there decides how large its pieces are, and so what touching it costs.
+        PageCache.drop(path)
         if setup.isCold {
-            PageCache.drop(path)
             PageCache.takeMemory(setup.bytes + setup.bytes / 4)
         } else {
             PageCache.warm(path)
