@@ -119,7 +119,9 @@ extension Connection {
                 let layout = self.layout(of: type)
                 if decoder.reader.take(layout.head) {
                     let object = type.ghost(oid)
-                    enter(object, oid)
+                    object.connection = self
+                    let place = instances.beginLoading(object, oid)
+                    defer { instances.endLoading(place) }
                     try layout.decode(object, from: &decoder)
                     noteLoaded(object, record, bytes: decoder.reader.bytes.count)
                     return object

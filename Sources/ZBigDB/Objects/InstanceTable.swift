@@ -9,17 +9,21 @@ struct InstanceTable {
 
     private struct Slot {
         weak var object: PersistentObject?
-        /// A new object, until the transaction ends that added it. References to it are counted faster as long as
-        /// there is no weak one, and of those that nobody else holds there never is any.
-        var added: PersistentObject?
+        /// The object as long as `holds` are: of those, references are counted faster as long as there is no weak
+        /// one, and of those that nobody else holds in the end there never is any.
+        var held: PersistentObject?
+        /// How often the transaction that added the object, its loading and the cache hold it.
+        var holds = 0
+        /// Whether the number belongs to no object any more, and the slot is free once there are no holds.
+        var isLeft = false
 
         /// Not inlined: the compiler would copy the weak reference to look at it.
         @inline(never)
-        func load() -> PersistentObject? { added ?? object }
+        func load() -> PersistentObject? { held ?? object }
     }
 
     private struct Recent {
-        var object: PersistentObject
+        let place: Int
         let bytes: Int
     }
 
@@ -45,8 +49,13 @@ struct InstanceTable {
     var oids: [OID] { Array(places.keys) }
 
     mutating func insert(_ object: PersistentObject, _ oid: OID) {
-        let place = places[oid] ?? newPlace(oid)
+        let place = place(of: oid)
+        slots[place].held = nil
         slots[place].object = object
+        sweepIfDue()
+    }
+
+    private mutating func sweepIfDue() {
         guard places.count > sweepAt else { return }
         // Each sweep is paid for by as many insertions as it looks at.
         let dead = places.filter { slots[$0.value].load() == nil }
@@ -56,8 +65,8 @@ struct InstanceTable {
 
     /// Keeps a new object alive until ``endTransaction()``.
     mutating func add(_ object: PersistentObject, _ oid: OID) {
-        let place = places[oid] ?? newPlace(oid)
-        slots[place].added = object
+        let place = place(of: oid)
+        hold(object, place)
         addedPlaces.append(place)
     }
 
@@ -66,23 +75,45 @@ struct InstanceTable {
     mutating func endTransaction() -> [PersistentObject] {
         let ended = addedPlaces
         addedPlaces = []
-        var unheld: [PersistentObject] = []
-        for place in ended {
-            let isUnheld = isKnownUniquelyReferenced(&slots[place].added)
-            // It may have been removed since.
-            guard let object = slots[place].added.take() else { continue }
-            if isUnheld, let oid = object.oid {
-                places[oid] = nil
-                free.append(place)
-                unheld.append(object)
-            } else {
-                slots[place].object = object
-            }
-        }
-        return unheld
+        return ended.compactMap { release($0) }
     }
 
-    private mutating func newPlace(_ oid: OID) -> Int {
+    /// Keeps an object alive while it is loaded, until ``endLoading(_:)`` with what is returned.
+    mutating func beginLoading(_ object: PersistentObject, _ oid: OID) -> Int {
+        sweepIfDue()
+        let place = place(of: oid)
+        hold(object, place)
+        return place
+    }
+
+    mutating func endLoading(_ place: Int) { _ = release(place) }
+
+    private mutating func hold(_ object: PersistentObject, _ place: Int) {
+        slots[place].held = object
+        slots[place].holds += 1
+    }
+
+    /// Returns the object if nobody else holds it: then it is not known any more.
+    private mutating func release(_ place: Int) -> PersistentObject? {
+        slots[place].holds -= 1
+        if slots[place].holds > 0 { return nil }
+        if slots[place].isLeft {
+            slots[place] = Slot()
+            free.append(place)
+            return nil
+        }
+        let isUnheld = isKnownUniquelyReferenced(&slots[place].held)
+        guard let object = slots[place].held.take() else { return nil }
+        guard isUnheld, let oid = object.oid, places[oid] == place else {
+            slots[place].object = object
+            return nil
+        }
+        remove(oid)
+        return object
+    }
+
+    private mutating func place(of oid: OID) -> Int {
+        if let place = places[oid] { return place }
         let place = free.popLast() ?? slots.count
         if place == slots.count { slots.append(Slot()) }
         places[oid] = place
@@ -91,45 +122,51 @@ struct InstanceTable {
 
     mutating func remove(_ oid: OID) {
         guard let place = places.removeValue(forKey: oid) else { return }
+        let holds = slots[place].holds
         slots[place] = Slot()
-        free.append(place)
+        if holds == 0 {
+            free.append(place)
+        } else {
+            (slots[place].holds, slots[place].isLeft) = (holds, true)
+        }
     }
 
     func forEach(_ body: (PersistentObject) -> Void) {
         for place in slots.indices { if let object = slots[place].load() { body(object) } }
     }
 
+    // MARK: The cache
+
     /// Keeps an object that was just loaded, in place of the ones that were loaded longest ago.
     mutating func use(_ object: PersistentObject, bytes: Int) {
+        guard let oid = object.oid, let place = places[oid], slots[place].load() === object else { return }
         guard limits.objects > 0 else { return }
+        hold(object, place)
         if recent.count < limits.objects, oldest == 0 {
-            recent.append(Recent(object: object, bytes: bytes))
+            recent.append(Recent(place: place, bytes: bytes))
         } else {
             recentBytes -= recent[oldest].bytes
-            // What nobody else holds need not wait for a sweep.
-            if isKnownUniquelyReferenced(&recent[oldest].object) { forget(recent[oldest].object) }
-            recent[oldest] = Recent(object: object, bytes: bytes)
+            _ = release(recent[oldest].place)
+            recent[oldest] = Recent(place: place, bytes: bytes)
             oldest = oldest + 1 == recent.count ? 0 : oldest + 1
         }
         recentBytes += bytes
         if recentBytes > limits.bytes, recent.count > 1 { halve() }
     }
 
-    private mutating func forget(_ object: PersistentObject) {
-        guard let oid = object.oid, self[oid] === object else { return }
-        remove(oid)
-    }
-
     /// Lets go of the older half.
     private mutating func halve() {
         let ordered = recent[oldest...] + recent[..<oldest]
-        recent = Array(ordered.suffix(max(1, recent.count / 2)))
+        let kept = Array(ordered.suffix(max(1, recent.count / 2)))
+        for entry in ordered.dropLast(kept.count) { _ = release(entry.place) }
+        recent = kept
         oldest = 0
         recentBytes = recent.reduce(0) { $0 + $1.bytes }
     }
 
     /// Lets go of all.
     mutating func forgetRecent() {
+        for entry in recent { _ = release(entry.place) }
         recent = []
         oldest = 0
         recentBytes = 0
