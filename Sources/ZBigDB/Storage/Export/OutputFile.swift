@@ -39,14 +39,8 @@ final class OutputFile {
     }
 
     private func writeBuffer() throws(StorageError) {
-        var done = 0
-        while done < buffer.count {
-            let written = unsafe buffer.withUnsafeBytes { bytes in
-                unsafe write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
-            }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw LMDBCode.error(errno, path, "writing the file") }
-            done += written
+        guard writeWhole(buffer, at: count - buffer.count, to: descriptor) else {
+            throw LMDBCode.error(errno, path, "writing the file")
         }
         buffer.removeAll(keepingCapacity: true)
     }

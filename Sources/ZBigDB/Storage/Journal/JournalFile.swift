@@ -58,16 +58,8 @@ final class JournalFile: Sendable {
     private static func write(_ bytes: [UInt8], at offset: Int, to descriptor: Int32, _ path: String)
         throws(StorageError)
     {
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe pwrite(
-                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done,
-                    off_t(offset + done))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw LMDBCode.error(errno, path, "writing the journal") }
-            done += count
+        guard writeWhole(bytes, at: offset, to: descriptor) else {
+            throw LMDBCode.error(errno, path, "writing the journal")
         }
     }
 

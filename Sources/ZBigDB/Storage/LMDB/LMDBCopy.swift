@@ -58,7 +58,7 @@ struct LMDBCopy {
                     let (_, length) = environment.extent()
                     throw StorageError.truncated(path: environment.path, size: length, expected: total)
                 }
-                try write(bytes, at: done)
+                guard writeWhole(bytes, at: done, to: descriptor) else { throw failure }
                 done += count
                 try progress(CopyProgress(bytes: done, total: total))
             }
@@ -77,19 +77,5 @@ struct LMDBCopy {
             // Two transactions were committed in between.
         }
         throw .corrupt(path: environment.path, what: "its first pages do not have its last transaction")
-    }
-
-    private func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe pwrite(
-                    descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done,
-                    off_t(offset + done))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure }
-            done += count
-        }
     }
 }
