@@ -198,9 +198,7 @@ extension Connection {
     func reference(in record: StoredRecord, expecting type: PersistentObject.Type? = nil) throws
         -> PersistentObject
     {
-        try decode(record) { decoder in
-            try ReferenceDecoder(connection: decoder.connection).decode(&decoder.reader, as: type)
-        }
+        try decode(record) { try ReferenceDecoder(connection: self).decode(&$0.reader, as: type) }
     }
 
     /// Reads a record; what is wrong with it becomes an error that names the object.

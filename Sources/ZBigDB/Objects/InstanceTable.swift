@@ -139,8 +139,9 @@ struct InstanceTable {
 
     /// Keeps an object that was just loaded, in place of the ones that were loaded longest ago.
     mutating func use(_ object: PersistentObject, bytes: Int) {
-        guard let oid = object.oid, let place = places[oid], slots[place].load() === object else { return }
-        guard limits.objects > 0 else { return }
+        guard limits.objects > 0, let oid = object.oid, let place = places[oid],
+            slots[place].load() === object
+        else { return }
         hold(object, place)
         if recent.count < limits.objects, oldest == 0 {
             recent.append(Recent(place: place, bytes: bytes))

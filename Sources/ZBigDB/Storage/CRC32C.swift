@@ -11,6 +11,10 @@ enum CRC32C {
         unsafe bytes.withUnsafeBytes { unsafe checksum($0, seed: seed) }
     }
 
+    static func checksum(_ bytes: ArraySlice<UInt8>, seed: UInt32 = 0) -> UInt32 {
+        unsafe bytes.withUnsafeBytes { unsafe checksum($0, seed: seed) }
+    }
+
     /// The checksum of each page of `bytes`.
     static func pages(_ bytes: UnsafeRawBufferPointer, pageSize: Int) -> [UInt32] {
         let count = bytes.count / pageSize

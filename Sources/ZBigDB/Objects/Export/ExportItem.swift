@@ -25,14 +25,26 @@ enum ExportItem: Equatable {
 
     private enum Kind: UInt64 {
         case start, object, entry, elements, block, end
+
+        /// How many parts an item of it has, with the kind itself.
+        var parts: Int {
+            switch self {
+            case .object, .end: 3
+            case .start, .entry, .elements, .block: 4
+            }
+        }
     }
 
     /// The item as it is in the file.
     var encoded: [UInt8] {
         var item = CBORWriter()
+        func begin(_ kind: Kind) {
+            item.array(kind.parts)
+            item.unsigned(kind.rawValue)
+        }
         switch self {
         case .start(let names):
-            item.begin(Kind.start.rawValue, parts: 4)
+            begin(.start)
             item.text(Self.title)
             item.unsigned(Self.version)
             item.map(names.count)
@@ -41,26 +53,26 @@ enum ExportItem: Equatable {
                 item.unsigned(name.oid.rawValue)
             }
         case .object(let oid, let record):
-            item.begin(Kind.object.rawValue, parts: 3)
+            begin(.object)
             item.unsigned(oid.rawValue)
             item.data(record)
         case .entry(let oid, let key, let value):
-            item.begin(Kind.entry.rawValue, parts: 4)
+            begin(.entry)
             item.unsigned(oid.rawValue)
             item.data(key)
             item.data(value)
         case .elements(let oid, let count, let bytes):
-            item.begin(Kind.elements.rawValue, parts: 4)
+            begin(.elements)
             item.unsigned(oid.rawValue)
             item.integer(count)
             item.data(bytes)
         case .block(let oid, let number, let bytes):
-            item.begin(Kind.block.rawValue, parts: 4)
+            begin(.block)
             item.unsigned(oid.rawValue)
             item.integer(number)
             item.data(bytes)
         case .end(let items, let checksum):
-            item.begin(Kind.end.rawValue, parts: 3)
+            begin(.end)
             item.integer(items)
             item.integer(checksum)
         }
@@ -96,12 +108,9 @@ enum ExportItem: Equatable {
         guard parts > 0, let kind = Kind(rawValue: try reader.unsigned()) else {
             throw CBORReader.Malformed(description: "an item of no known kind")
         }
-        let expected =
-            switch kind {
-            case .object, .end: 3
-            case .start, .entry, .elements, .block: 4
-            }
-        guard parts == expected else { throw CBORReader.Malformed(description: "an item of \(parts) parts") }
+        guard parts == kind.parts else {
+            throw CBORReader.Malformed(description: "an item of \(parts) parts")
+        }
         switch kind {
         case .start: self = try Self.start(from: &reader)
         case .object: self = .object(try reader.oid(), record: try reader.data())
@@ -130,13 +139,6 @@ enum ExportItem: Equatable {
             (try? reader.text()) == title
         else { return nil }
         return try? reader.unsigned()
-    }
-}
-
-extension CBORWriter {
-    fileprivate mutating func begin(_ kind: UInt64, parts: Int) {
-        array(parts)
-        unsigned(kind)
     }
 }
 

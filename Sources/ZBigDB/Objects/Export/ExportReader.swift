@@ -7,14 +7,14 @@ struct ExportReader {
     private var position = 0
     /// Where in the file the next item begins.
     private(set) var offset = 0
-    /// Of all bytes before it.
+    /// Where the item before that begins, for messages.
+    private var lastOffset = 0
+    /// Of all bytes before the next item.
     private(set) var checksum: UInt32 = 0
 
     init(_ path: String) throws { file = try InputFile(path) }
 
     var path: String { file.path }
-    /// Where the item before the next one begins, for messages.
-    private var lastOffset = 0
 
     /// The next item; nil at the end of the file.
     mutating func next() throws -> ExportItem? {
@@ -57,11 +57,11 @@ struct ExportReader {
         }
         let size = head + Int(length)
         guard try fill(size) >= size else { throw ExportError.truncated(path: path) }
-        let item = Array(buffer[position..<(position + size)])
+        let item = buffer[position..<(position + size)]
         checksum = CRC32C.checksum(item, seed: checksum)
         position += size
         offset += size
-        return Array(item[head...])
+        return Array(item.dropFirst(head))
     }
 
     private func headExtent() throws -> (head: Int, body: UInt64)? {

@@ -40,8 +40,8 @@ extension Database {
         guard let records = try snapshot.transactions(after: before, limit: limit) else {
             throw ChangesForgotten(path: path, after: before)
         }
-        return records.lazy.filter { record in last.map { record.tid <= $0 } ?? true }
-            .compactMap { CommittedChange($0, .all, path: self.path) }
+        return records.prefix { $0.tid <= last ?? .largest }
+            .compactMap { CommittedChange($0, .all, path: path) }
     }
 
     /// Committed transactions that change an object, any entry of a map or set, or any element of a list or array.

@@ -8,6 +8,7 @@ final class InputFile {
     /// Bytes it has.
     let count: Int
     private let descriptor: Int32
+    private var position = 0
 
     /// - Throws: ``StorageError/notFound(path:)``, among others.
     init(_ path: String) throws(StorageError) {
@@ -23,18 +24,10 @@ final class InputFile {
 
     /// The next bytes: at most `limit`, none at the end.
     func read(_ limit: Int) throws(StorageError) -> [UInt8] {
-        var code: Int32 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, filled in
-            while filled < limit {
-                let got = unsafe Glibc.read(
-                    descriptor, buffer.baseAddress?.advanced(by: filled), limit - filled)
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { code = errno }
-                if got <= 0 { return }
-                filled += got
-            }
+        guard let bytes = readWhole(limit, at: position, from: descriptor) else {
+            throw LMDBCode.error(errno, path, "reading the file")
         }
-        if code != 0 { throw LMDBCode.error(code, path, "reading the file") }
+        position += bytes.count
         return bytes
     }
 }

@@ -64,19 +64,9 @@ final class JournalFile: Sendable {
     }
 
     private func read(_ count: Int, at offset: Int) throws(StorageError) -> [UInt8] {
-        var failure: Int32 = 0
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = unsafe pread(
-                    descriptor, buffer.baseAddress?.advanced(by: filled), count - filled,
-                    off_t(offset + filled))
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failure = errno }
-                if got <= 0 { return }
-                filled += got
-            }
+        guard let bytes = readWhole(count, at: offset, from: descriptor) else {
+            throw LMDBCode.error(errno, path, "reading the journal")
         }
-        if failure != 0 { throw LMDBCode.error(failure, path, "reading the journal") }
         return bytes
     }
 
@@ -151,7 +141,7 @@ final class JournalFile: Sendable {
             try reader.integer(UInt64.self) == UInt64(firstEntry + at)
         else { throw ByteReader.Malformed() }
         let entry = try reader.raw(Int(try reader.integer(UInt32.self)))
-        guard CRC32C.checksum(Array(bytes[start..<reader.position])) == checksum else {
+        guard CRC32C.checksum(bytes[start..<reader.position]) == checksum else {
             throw ByteReader.Malformed()
         }
         return (try JournalEntry(decoding: entry), framedSize(entry.count))

@@ -1,7 +1,3 @@
-#if canImport(Glibc)
-    internal import Glibc
-#endif
-
 /// How far a copy is.
 public struct CopyProgress: Sendable {
     /// Bytes copied.
@@ -19,31 +15,17 @@ struct LMDBCopy {
     private static let attempts = 1000
 
     private let environment: LMDBEnvironment
-    private let path: String
-    private let descriptor: Int32
+    private let file: DraftFile
 
     /// Returns the bytes of the copy.
     static func run(
         _ environment: LMDBEnvironment, to path: String, _ progress: (CopyProgress) throws -> Void
     ) throws -> Int {
-        if unsafe access(path, F_OK) == 0 { throw StorageError.exists(path: path) }
-        let draft = "\(path).\(getpid()).new"
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw LMDBCode.error(errno, path, "making the copy") }
-        defer { close(descriptor) }
-        do {
-            let copy = LMDBCopy(environment: environment, path: path, descriptor: descriptor)
-            let bytes = try copy.run(progress)
-            guard unsafe rename(draft, path) == 0 else { throw copy.failure }
-            flushFolder(of: path)
-            return bytes
-        } catch {
-            unsafe unlink(draft)
-            throw error
-        }
+        let file = try DraftFile(path, what: "copy")
+        let bytes = try LMDBCopy(environment: environment, file: file).run(progress)
+        try file.finish()
+        return bytes
     }
-
-    private var failure: StorageError { LMDBCode.error(errno, path, "writing the copy") }
 
     private func run(_ progress: (CopyProgress) throws -> Void) throws -> Int {
         let (pin, meta) = try pinnedState()
@@ -58,11 +40,11 @@ struct LMDBCopy {
                     let (_, length) = environment.extent()
                     throw StorageError.truncated(path: environment.path, size: length, expected: total)
                 }
-                guard writeWhole(bytes, at: done, to: descriptor) else { throw failure }
+                try file.write(bytes, at: done)
                 done += count
                 try progress(CopyProgress(bytes: done, total: total))
             }
-            guard meta.restore(descriptor) else { throw failure }
+            guard meta.restore(file.descriptor) else { throw file.failure }
             return total
         }
     }

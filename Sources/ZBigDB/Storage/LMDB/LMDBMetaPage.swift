@@ -17,9 +17,8 @@ enum LMDBPageLayout {
 
     /// Bytes of an LMDB file; nil if they are not all there.
     static func read(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: count)
-        let got = unsafe pread(descriptor, &bytes, count, off_t(offset))
-        return got == count ? bytes : nil
+        let bytes = readWhole(count, at: offset, from: descriptor)
+        return bytes?.count == count ? bytes : nil
     }
 
     /// A number in a page.

@@ -29,9 +29,7 @@ extension LMDBStorage {
     private func references(in state: [UInt8], _ key: RecordKey) throws -> [OID] {
         var found: [OID] = []
         do {
-            try unsafe state.withUnsafeBytes { bytes in
-                try unsafe ReferenceScanner.scan(bytes) { found.append($0) }
-            }
+            try ReferenceScanner.scan(state) { found.append($0) }
         } catch {
             throw StorageError.corrupt(path: path, what: "\(key.oid), \(key.part) cannot be read")
         }

@@ -105,8 +105,6 @@ struct LMDBVerify {
         var newer: (key: RecordKey, blocks: Set<BlockID>)?
         var tally = EntryTally()
         var references = ReferenceCheck(try unsafe transaction.cursor(storage.format.records))
-        // The newest version comes first.
-        var visited: OID?
         unsafe try forEach(storage.format.records) { entry throws(StorageError) in
             report.records += 1
             guard let (key, tid) = unsafe RecordKey.decode(entry.key) else {
@@ -124,11 +122,9 @@ struct LMDBVerify {
                 return
             }
             if let problem = tally.add(key, value) { report.problems.append(problem) }
-            if key.subkey.isEmpty, key.oid != visited {
-                visited = key.oid
-                if case .state(let state) = value { visit(key.oid, state) }
-            }
+            // The newest version comes first.
             if newer?.key != key, case .state(let state) = value {
+                if key.subkey.isEmpty { visit(key.oid, state) }
                 try references.check(key, state)
             }
             let blocks = value.recipe?.blocks ?? []
